@@ -1,0 +1,133 @@
+"""Every error a user can meet: what happened, where, what to do, and the exit code of the command line.
+
+Fields come first and the message is built from them, so that a caller never parses text.
+"""
+
+
+class QArchiveError(Exception):
+    """The root of all errors raised on purpose. `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class BadInput(QArchiveError):
+    """A value, file or option that the user gave cannot be used."""
+
+    exit_code = 2
+
+    def __init__(self, what: str, reason: str, hint: str = ""):
+        self.what, self.reason, self.hint = what, reason, hint
+        super().__init__(f"{what}: {reason}" + (f"; {hint}" if hint else ""))
+
+
+class NotFound(QArchiveError):
+    """A job, blob or archive that is not there."""
+
+    exit_code = 3
+
+    def __init__(self, what: str, where: str, hint: str = ""):
+        self.what, self.where, self.hint = what, where, hint
+        super().__init__(f"{what} is not in {where}" + (f"; {hint}" if hint else ""))
+
+
+class NoArchive(NotFound):
+    """A path that holds no archive."""
+
+    def __init__(self, path: str):
+        self.path = path
+        QArchiveError.__init__(self, f"no archive at {path}; make one with `qarchive init {path}` or name another with --archive")
+
+
+class Ambiguous(QArchiveError):
+    """A prefix that fits more than one job or blob. `candidates` holds the full ids, at most ten of them."""
+
+    exit_code = 3
+
+    def __init__(self, prefix: str, candidates: list[str]):
+        self.prefix, self.candidates = prefix, candidates
+        super().__init__(f"{prefix} fits {len(candidates)} or more: {', '.join(candidates)}; give more digits")
+
+
+class Damaged(QArchiveError):
+    """Bytes on disk that are not what was written. Nothing is returned in their place."""
+
+    exit_code = 5
+
+    def __init__(self, path: str, reason: str, offset: int | None = None):
+        self.path, self.reason, self.offset = path, reason, offset
+        at = "" if offset is None else f" at byte {offset}"
+        super().__init__(f"{path}{at}: {reason}; run `qarchive verify` to see what is affected")
+
+
+class NotCanonical(QArchiveError):
+    """Bytes that are not the one canonical encoding of a value."""
+
+    exit_code = 5
+
+    def __init__(self, reason: str):
+        self.reason = reason
+        super().__init__(f"not canonical msgpack: {reason}")
+
+
+class NotEncodable(QArchiveError):
+    """A value that the format cannot hold. `path` says where in the value it stands."""
+
+    exit_code = 2
+
+    def __init__(self, reason: str, path: str = ""):
+        self.reason, self.path = reason, path
+        super().__init__(f"cannot be stored{f' at {path}' if path else ''}: {reason}")
+
+
+class CannotWrite(QArchiveError):
+    """The disk, the folder or its permissions refused a write. What was acknowledged before is safe."""
+
+    exit_code = 6
+
+    def __init__(self, path: str, reason: str, hint: str = "what was acknowledged before is safe"):
+        self.path, self.reason, self.hint = path, reason, hint
+        super().__init__(f"cannot write {path}: {reason}; {hint}")
+
+
+class MissingExtra(QArchiveError):
+    """An SDK that is needed for the SDK's own objects, and for nothing else."""
+
+    exit_code = 7
+
+    def __init__(self, what: str, extra: str):
+        self.what, self.extra = what, extra
+        super().__init__(f"{what} needs an SDK that is not installed; run `pip install 'qarchive[{extra}]'`")
+
+
+class NewerFormat(QArchiveError):
+    """An archive, pack or type tag written by a later qarchive."""
+
+    exit_code = 8
+
+    def __init__(self, path: str, found: int | str, known: int | str):
+        self.path, self.found, self.known = path, found, known
+        super().__init__(f"{path} has format {found} and this qarchive reads up to {known}; install a newer qarchive")
+
+
+class NotFinished(QArchiveError):
+    """A job that has no outcome yet."""
+
+    exit_code = 9
+
+    def __init__(self, job: str, status: str):
+        self.job, self.status = job, status
+        super().__init__(f"job {job} is {status} and has no result yet; ask again when it has ended")
+
+
+class JobFailed(QArchiveError):
+    """A job that ended without a result. `error` is what the provider said."""
+
+    exit_code = 9
+
+    def __init__(self, job: str, status: str, error: str):
+        self.job, self.status, self.error = job, status, error
+        super().__init__(f"job {job} ended as {status} without a result: {error or 'the provider gave no reason'}")
+
+
+class ArchiveWarning(UserWarning):
+    """Something could not be captured or recorded. The user's run went on."""
