@@ -35,7 +35,7 @@ TAGS = frozenset(
     counts memory columns redacted
     numpy.scalar datetime slice range
     aer.Statevector aer.DensityMatrix aer.Operator aer.SuperOp aer.StabilizerState aer.NoiseModel aer.QuantumError
-    aer.ReadoutError aer.instruction
+    aer.ReadoutError aer.PauliLindbladError aer.instruction aer.AerStatevector aer.AerDensityMatrix
     qiskit.Clifford qiskit.Pauli qiskit.PauliList qiskit.SparsePauliOp qiskit.SparseObservable
     qiskit.Statevector qiskit.DensityMatrix qiskit.Operator qiskit.SuperOp qiskit.Kraus qiskit.StabilizerState
     qiskit.Counts qiskit.ProbDistribution qiskit.QuasiDistribution qiskit.MeasLevel qiskit.MeasReturnType

@@ -1,0 +1,167 @@
+"""Verify: read what is there and say what is wrong with it. Nothing is repaired here, and nothing is passed over."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from . import codec, lease, model, pack
+from .errors import Damaged, NewerFormat, NotCanonical
+from .index import Index
+from .store import Store
+
+Progress = Callable[[int, int], None]  # bytes read, bytes to read
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be.
+
+    `kind` is one of tail (the end of a write that was cut off: reported, no damage), withheld (a record that a power cut
+    left without what it refers to), damage, missing (a blob that something refers to), foreign (a file that is no pack of
+    this archive), index (the index says other than the packs; `qarchive reindex` mends it).
+    """
+
+    kind: str
+    where: str
+    detail: str
+
+
+@dataclass
+class Report:
+    """What was read, in numbers, and what was found. Sizes are bytes."""
+
+    packs: int = 0
+    size: int = 0
+    commits: int = 0
+    blobs: int = 0
+    records: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether anything but cut-off ends of writes was found."""
+        return any(finding.kind not in ("tail", "withheld") for finding in self.findings)
+
+
+def verify(store: Store, deep: bool = False, progress: Progress | None = None) -> Report:
+    """Check every commit's hash and every record; with `deep` also every blob, every link, and the index against the packs."""
+    report = Report()
+    files = []
+    for path in sorted(store.packs.iterdir()):
+        if pack.pack_id(path):
+            files.append(path)
+        elif path.suffix != lease.ABANDONED:
+            report.findings.append(Finding("foreign", str(path), "is no pack"))
+    total = sum(path.stat().st_size for path in files)
+    found = _Found()
+    for path in files:
+        report.packs += 1
+        report.size += path.stat().st_size
+        _verify_pack(path, deep, report, found)
+        if progress:
+            progress(report.size, total)
+    report.blobs, report.records = len(found.blobs), len(found.records)
+    for digest, record in found.records.items():
+        found.refer(digest, record)
+    for digest, where in sorted(found.wanted.items()):
+        if digest not in found.blobs:
+            report.findings.append(Finding("missing", digest.hex(), f"referred to by {where}"))
+    _verify_index(store, deep, report)
+    return report
+
+
+class _Found:
+    """Blobs seen, records by digest, and blobs that something refers to."""
+
+    def __init__(self):
+        self.blobs: set[bytes] = set()
+        self.records: dict[bytes, dict] = {}
+        self.wanted: dict[bytes, str] = {}
+
+    def refer(self, digest: bytes, value: object) -> None:
+        for link in codec.links(value):
+            self.wanted.setdefault(link.digest, digest.hex())
+
+
+def _verify_pack(path: Path, deep: bool, report: Report, found: _Found) -> None:
+    def add(kind, offset, detail):
+        report.findings.append(Finding(kind, f"{path} at byte {offset}", detail))
+
+    sealed = pack.sealed_commits(path)
+    seen = []
+    with open(path, "rb") as file:
+        for part in pack.scan(path):
+            if type(part) is pack.Tail:
+                add("tail", part.offset, f"{part.length} bytes of a write that was cut off; the next writer moves them to quarantine/")
+            elif type(part) is pack.Damage:
+                add("damage", part.offset, f"{part.length} bytes that are no commit")
+            elif type(part) is pack.Seal:
+                if part.content != _content_hash(path, part.offset):
+                    add("damage", part.offset, "the trailer's hash of the content does not fit")
+                if sealed is None or [_directory(c) for c in sealed] != [_directory(c) for c in seen]:
+                    add("damage", part.offset, "the trailer lists other commits than there are")
+            else:
+                seen.append(part)
+                report.commits += 1
+                if not part.whole:
+                    add("damage", part.offset, f"a commit of {part.length} bytes whose hash does not fit")
+                _verify_commit(path, file, part, deep, report, found)
+
+
+def _verify_commit(path: Path, file, commit: pack.Commit, deep: bool, report: Report, found: _Found) -> None:
+    for entry in commit.entries:
+        if not deep and entry.kind != pack.RECORD:
+            found.blobs.add(entry.digest)
+            continue
+        try:
+            value = codec.decode(pack.read(file, path, entry))
+        except (Damaged, NotCanonical, NewerFormat) as error:
+            report.findings.append(Finding("damage", f"{path} at byte {entry.frame}", f"{entry.kind} {entry.digest.hex()}: {error}"))
+            continue
+        found.blobs.add(entry.digest)
+        if entry.kind == pack.RECORD and type(value) is dict and model.job_of(entry.digest, value):
+            found.records[entry.digest] = value
+        elif deep:
+            found.refer(entry.digest, value)
+
+
+def _content_hash(path: Path, end: int) -> bytes:
+    import hashlib
+
+    running = hashlib.sha256()
+    with open(path, "rb") as file:
+        while end:
+            piece = file.read(min(end, 1 << 20))
+            running.update(piece)
+            end -= len(piece)
+    return running.digest()
+
+
+def _directory(commit: pack.Commit):
+    return commit.offset, commit.length, commit.entries
+
+
+def _verify_index(store: Store, deep: bool, report: Report) -> None:
+    """The index's file as it is, then (deep) its content against one made anew from the packs."""
+    where = str(store.index.file)
+    faults = store.index.faults()
+    report.findings += [Finding("index", where, fault) for fault in faults]
+    if faults:
+        return
+    if deep:
+        with TemporaryDirectory(prefix="qarchive-") as folder:
+            fresh = Index(Path(folder) / "index.sqlite", store.packs, Path(folder) / "index.lock", store.id)
+            try:
+                expected, content = fresh.content(), store.index.content()
+            except sqlite3.DatabaseError as error:
+                report.findings.append(Finding("index", where, str(error)))
+                return
+            finally:
+                fresh.close()
+        for table in expected:
+            if expected[table] != content[table]:
+                report.findings.append(Finding("index", where, f"the table {table} differs from what the packs say"))
+    for digest, job in store.index.withheld():
+        report.findings.append(Finding("withheld", digest.hex(), f"a record of job {job.hex()} that a power cut left without what it refers to"))

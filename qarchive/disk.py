@@ -1,0 +1,73 @@
+"""The only calls that write to the disk: append, sync, create, replace. Each is one step that a crash may fall between."""
+
+import errno
+import os
+import sys
+from pathlib import Path
+
+from .errors import CannotWrite
+
+_REASONS = {
+    errno.ENOSPC: ("the disk is full", "free some space and run it again; what was acknowledged before is safe"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space and run it again; what was acknowledged before is safe"),
+    errno.EROFS: ("the file system is read-only", "copy the archive to a place that can be written"),
+    errno.EACCES: ("permission denied", "ask its owner for write access, or copy the archive"),
+    errno.EPERM: ("permission denied", "ask its owner for write access, or copy the archive"),
+    errno.EFBIG: ("the file would be larger than the system allows", "raise the limit (`ulimit -f`) and run it again"),
+}
+
+
+def cannot_write(path: Path | str, error: OSError) -> CannotWrite:
+    """The error for a user of a failed call, with what can be done about it."""
+    reason, hint = _REASONS.get(error.errno, (error.strerror or str(error), "what was acknowledged before is safe"))
+    return CannotWrite(str(path), reason, hint)
+
+
+def append(fd: int, data: bytes) -> None:
+    """Write all of `data` at the end, in one call wherever the system takes it in one."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def sync(fd: int) -> None:
+    """Return when what was written through `fd` would survive a power cut."""
+    if sys.platform == "darwin":
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_FULLFSYNC)  # fsync on macOS stops at the drive's own cache
+    else:
+        os.fsync(fd)
+
+
+def sync_folder(path: Path) -> None:
+    """Make new names in a folder survive a power cut; where folders cannot be opened (Windows) the system does it."""
+    if os.name == "nt":
+        return
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        sync(fd)
+    finally:
+        os.close(fd)
+
+
+def create(path: Path) -> int:
+    """A new file, open for appending; FileExistsError where the name is taken."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+
+
+def truncate(fd: int, size: int) -> None:
+    os.ftruncate(fd, size)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Write a whole file so that at every moment the old or the new content is there, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        append(fd, data)
+        sync(fd)
+    finally:
+        os.close(fd)
+    os.replace(temporary, path)
+    sync_folder(path.parent)

@@ -1,0 +1,164 @@
+"""Records and their fold: a job is the sum of what was written about it, in whatever order it arrived.
+
+Records are plain maps (`spec/format.md`, "Records"); fields that this version does not know are kept and passed on. The
+fold uses no clock and no order of arrival, so merging two archives is the union of their records.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from .codec import Link, Timestamp
+
+# From the first to the last: of two statuses of one attempt the later one holds. UNKNOWN: it ended and nobody saw how.
+STATUSES = ("PREPARED", "SENDING", "QUEUED", "RUNNING", "PAUSED", "UNKNOWN",
+            "REFUSED", "CANCELLED", "TIMED_OUT", "ERROR", "PARTIAL", "DONE")  # fmt: skip
+RANK = {status: rank for rank, status in enumerate(STATUSES)}
+TERMINAL = frozenset(STATUSES[RANK["REFUSED"] :])
+RECORD_TYPES = ("job", "attempt", "sent", "status", "calibration", "outcome", "attachment", "annotation")
+
+
+def job_record(*, provider: str, kind: str, backend: str, input: Link, config: Link, shots: int | None, size: int,
+               names: Iterable[str] = (), labels: Mapping[str, Any] | None = None, parent: Link | None = None) -> dict:  # fmt: skip
+    """What is to be executed. Its digest is the job's id; the nonce keeps equal executions apart."""
+    record = {"type": "job", "provider": provider, "kind": kind, "backend": backend, "input": input, "config": config,
+              "shots": shots, "size": size, "created": Timestamp.now(), "nonce": secrets.token_bytes(16)}  # fmt: skip
+    optional = {"names": list(names), "labels": dict(labels or {}), "parent": parent}
+    return record | {key: value for key, value in optional.items() if value}
+
+
+def attempt_record(*, job: Link, number: int, backend: Link, environment: Link, calibration: Link | None,
+                   gaps: list[dict], local: bool) -> dict:  # fmt: skip
+    """One sending of a job, written before it. A local one runs at once, so it stands for RUNNING; else for SENDING."""
+    record = {"type": "attempt", "job": job, "number": number, "status": "RUNNING" if local else "SENDING", "backend": backend,
+              "environment": environment, "created": Timestamp.now(), "nonce": secrets.token_bytes(8)}  # fmt: skip
+    optional = {"calibration": calibration, "gaps": gaps}
+    return record | {key: value for key, value in optional.items() if value}
+
+
+def outcome_record(*, job: Link, attempt: Link, status: str, provider_status: str, provider_job: str | None, result: Link | None,
+                   volatile: Mapping, error: Mapping | None, usage: Mapping, gaps: list[dict]) -> dict:  # fmt: skip
+    """How an attempt ended. What differs between equal runs is in `volatile`, so that equal results share a blob."""
+    record = {"type": "outcome", "job": job, "attempt": attempt, "status": status, "provider_status": provider_status,
+              "created": Timestamp.now()}  # fmt: skip
+    optional = {"provider_job": provider_job, "result": result, "volatile": dict(volatile), "error": error,
+                "usage": dict(usage), "gaps": gaps}  # fmt: skip
+    return record | {key: value for key, value in optional.items() if value}
+
+
+def sent_record(*, job: Link, attempt: Link, provider_job: str, **ids: str) -> dict:
+    """The provider accepted an attempt and gave it an id (and perhaps a batch's and a session's)."""
+    return {"type": "sent", "job": job, "attempt": attempt, "status": "QUEUED", "provider_job": provider_job,
+            "created": Timestamp.now(), **ids}  # fmt: skip
+
+
+def job_of(digest: bytes, record: Mapping[str, Any]) -> bytes | None:
+    """The id of the job that a record is about, or None for a record of no known shape."""
+    if record.get("type") == "job":
+        return digest
+    link = record.get("job")
+    return link.digest if type(link) is Link else None
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One attempt's records, folded. `record` is None where only later records of it have arrived."""
+
+    digest: bytes
+    record: Mapping[str, Any] | None
+    later: tuple[tuple[bytes, Mapping[str, Any]], ...] = ()
+
+    @property
+    def number(self) -> int:
+        return self.record["number"] if self.record else 0
+
+    @cached_property
+    def status(self) -> str:
+        words = [record["status"] for _, record in self.later if record.get("status") in RANK]
+        if self.record and self.record.get("status") in RANK:
+            words.append(self.record["status"])
+        return max(words, key=RANK.__getitem__, default="UNKNOWN")
+
+    @cached_property
+    def outcome(self) -> Mapping[str, Any] | None:
+        """The outcome that holds: with a result before without, then by status, ties by digest."""
+        found = [(r.get("result") is not None, RANK.get(r.get("status"), -1), digest, r) for digest, r in self.later if r["type"] == "outcome"]
+        return max(found, key=lambda item: item[:3])[3] if found else None
+
+    @cached_property
+    def provider_job(self) -> str | None:
+        return max((r["provider_job"] for _, r in self.later if type(r.get("provider_job")) is str), default=None)
+
+    @property
+    def order(self) -> tuple:
+        """DONE before all, then the later attempt, then the higher status, ties by digest."""
+        return self.status == "DONE", self.number, RANK[self.status], self.digest
+
+
+@dataclass(frozen=True)
+class Folded:
+    """A job as the sum of its records. `record` is None while the job record itself has not arrived."""
+
+    id: bytes
+    record: Mapping[str, Any] | None
+    attempts: tuple[Attempt, ...] = ()
+    others: tuple[tuple[bytes, Mapping[str, Any]], ...] = field(default=())  # about no attempt: annotations, unknown types
+
+    @property
+    def current(self) -> Attempt | None:
+        """The attempt that speaks for the job."""
+        return max(self.attempts, key=lambda attempt: attempt.order, default=None)
+
+    @property
+    def status(self) -> str:
+        return self.current.status if self.current else "PREPARED"
+
+    @property
+    def outcome(self) -> Mapping[str, Any] | None:
+        return self.current.outcome if self.current else None
+
+    @property
+    def provider_job(self) -> str | None:
+        return self.current.provider_job if self.current else None
+
+    @property
+    def gaps(self) -> list[Mapping[str, str]]:
+        current = self.current
+        sources = [current.record, current.outcome] if current else []
+        return [gap for source in sources if source for gap in source.get("gaps", ())]
+
+
+def fold(job: bytes, records: Mapping[bytes, Mapping[str, Any]]) -> Folded:
+    """The job whose id is `job` as the sum of `records` by digest, all of them about it."""
+    attempts: dict[bytes, Mapping] = {}
+    later: dict[bytes, list] = {}
+    others = []
+    for digest in sorted(records):
+        record = records[digest]
+        about = record.get("attempt")
+        if record["type"] == "attempt":
+            attempts[digest] = record
+        elif type(about) is Link:
+            later.setdefault(about.digest, []).append((digest, record))
+        elif record["type"] != "job":
+            others.append((digest, record))
+    folded = [Attempt(digest, attempts.get(digest), tuple(later.get(digest, ()))) for digest in sorted(attempts.keys() | later.keys())]
+    folded.sort(key=lambda attempt: (attempt.number, attempt.digest))
+    return Folded(job, records.get(job), tuple(folded), tuple(others))
+
+
+def summary(folded: Folded) -> dict[str, Any]:
+    """The fields of a job that listings show and filter by, as plain values."""
+    job = folded.record or {}
+    labels = job.get("labels", {})
+    current = folded.current
+    calibration = current.record.get("calibration") if current and current.record else None
+    return {
+        "id": folded.id, "created": job.get("created", Timestamp(0)), "provider": job.get("provider", ""),
+        "backend": job.get("backend", ""), "kind": job.get("kind", ""), "status": folded.status, "shots": job.get("shots"),
+        "size": job.get("size", 0), "group": labels.get("group"), "tags": sorted(labels.get("tags", ())),
+        "input": job.get("input"), "calibration": calibration, "provider_job": folded.provider_job,
+        "attempts": len(folded.attempts), "gaps": len(folded.gaps), "names": list(job.get("names", ()))[:3],
+    }  # fmt: skip

@@ -1,0 +1,351 @@
+"""An archive's folder as a store of blobs: commit, flush, get. Which call is on the disk when is decided here."""
+
+import atexit
+import json
+import os
+import secrets
+import threading
+import warnings
+import weakref
+from pathlib import Path
+
+from . import codec, disk, lease, pack
+from .codec import Timestamp
+from .errors import ArchiveWarning, BadInput, CannotWrite, Damaged, NewerFormat, NoArchive, NotFound
+from .index import Index
+
+FORMAT = 1
+MARKER = "archive.json"
+SHARED_SYNC_S = 0.5  # local runs share one sync within this time
+UNSYNCED_MAX = 32 << 20  # bytes kept in memory for writing again, should a sync fail
+
+_README = """This folder is a qarchive archive: records of jobs that ran on quantum computers and simulators.
+
+packs/       the data; every file in it is a zstd stream of msgpack values (`zstd -dc packs/*.pack`)
+archive.json what this archive is called, and the version of its format
+index/       made from the packs, and safe to delete
+locks/       keep writers apart; may be deleted when nothing is running
+quarantine/  ends of writes that a crash cut off
+
+Do not edit or rename anything in packs/. To read it: `pip install qarchive`, then `qarchive --archive . list`.
+"""
+
+_stores: "weakref.WeakSet[Store]" = weakref.WeakSet()
+
+
+class Store:
+    """The blobs of one archive. One instance serves all threads of a process, and survives a fork."""
+
+    def __init__(self, path: Path, archive: str, created: str):
+        self.path, self.id, self.created = path, archive, created
+        self.packs, self.locks, self.quarantine = path / "packs", path / "locks", path / "quarantine"
+        self.index = Index(*_index_place(path, archive), archive)
+        self._reset()
+        _stores.add(self)
+
+    @classmethod
+    def create(cls, path: Path) -> "Store":
+        """A new archive in `path`, which is missing or an empty folder. Raises BadInput, CannotWrite."""
+        try:
+            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if any(path.iterdir()):
+                raise BadInput(str(path), "is a folder that holds other files", "name a new or an empty one")
+            for name in ("packs", "locks"):
+                (path / name).mkdir(mode=0o700)
+            (path / "README.txt").write_text(_README, encoding="utf-8")
+            identity = {"format": FORMAT, "id": secrets.token_hex(16), "created": str(Timestamp.now())}
+            identity["check"] = _check(identity)
+            disk.replace(path / MARKER, (json.dumps(identity, indent=1) + "\n").encode())
+            disk.sync_folder(path.parent)
+        except (FileExistsError, NotADirectoryError):
+            raise BadInput(str(path), "is a file", "an archive is a folder") from None
+        except OSError as error:
+            raise disk.cannot_write(path, error) from error
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "Store":
+        """The archive in `path`. Raises NoArchive, BadInput, Damaged, NewerFormat."""
+        if path.is_file():
+            raise BadInput(str(path), "is a file", "an archive is a folder")
+        try:
+            text = (path / MARKER).read_bytes()
+        except FileNotFoundError:
+            raise NoArchive(str(path)) from None
+        try:
+            identity = json.loads(text)
+            version, archive, created = identity["format"], identity["id"], identity["created"]
+            bytes.fromhex(archive)
+        except (ValueError, KeyError, TypeError):
+            raise Damaged(str(path / MARKER), "is not the identity of an archive") from None
+        if type(version) is int and version > FORMAT:
+            raise NewerFormat(str(path), version, FORMAT)
+        if identity.get("check") != _check(identity) or version != FORMAT:
+            raise Damaged(str(path / MARKER), "its check does not fit its content")
+        return cls(path, archive, created)
+
+    def _reset(self) -> None:
+        self._mutex = threading.RLock()
+        self._sync_mutex = threading.Lock()
+        self._lease: lease.Lease | None = None
+        self._own: set[bytes] = set()  # digests in the leased pack, since it was leased
+        self._look_up = False  # whether the index may know of more that a commit can omit
+        self._unsynced: list[tuple[int, list[pack.Blob]]] = []  # (end in the leased pack, blobs), oldest first
+        self._unsynced_size = 0
+        self._homeless: list[list[pack.Blob]] = []  # commits of a pack that was given up, to be written again first
+        self._dirty = threading.Event()
+        self._syncer: threading.Thread | None = None
+
+    # Writing
+
+    def commit(self, blobs: list[pack.Blob], durable: bool) -> None:
+        """Append blobs and records, leaving out what a sealed pack or this writer's own already holds.
+
+        Returns when it would survive a kill and, if `durable`, a power cut; otherwise a power cut within the next second
+        may take it. Raises CannotWrite, and then nothing was recorded.
+        """
+        with self._mutex:
+            found, end = self._append(blobs)
+        if durable or self._unsynced_size > UNSYNCED_MAX:
+            self._sync(found, end)
+        else:
+            self._sync_soon()
+
+    def flush(self) -> None:
+        """Return when everything committed so far would survive a power cut. Raises CannotWrite."""
+        with self._mutex:
+            if self._homeless:
+                self._append([])
+            found = self._lease
+            end = found.end if found else 0
+        if found and found.synced < end:
+            self._sync(found, end)
+
+    def close(self) -> None:
+        """Flush and give the pack back. The store can be used again afterwards, and then takes a lease anew."""
+        self.flush()
+        with self._mutex:
+            if self._lease:
+                self._lease.release()
+                self._lease = None
+            self.index.close()
+
+    def may_omit(self, digest: bytes) -> bool:
+        """Whether a commit can refer to this blob without bringing it along."""
+        with self._mutex:
+            if digest in self._own:
+                return True
+            if self._lease is None:
+                return False
+            if self._look_up and self.index.holds(digest, self._lease.name):
+                self._own.add(digest)
+                return True
+            return False
+
+    def find_key(self, key: bytes) -> bytes | None:
+        """The digest of a blob with this key that a commit can refer to, or None."""
+        with self._mutex:
+            if not self._look_up:
+                return None
+            return next((digest for digest in self.index.digests_of_key(key) if self.may_omit(digest)), None)
+
+    def prepare(self) -> None:
+        """Take a lease now, so that `may_omit` and `find_key` know what there is. Raises CannotWrite."""
+        with self._mutex:
+            if self._lease is None:
+                self._take_lease()
+
+    def _append(self, blobs: list[pack.Blob]) -> tuple[lease.Lease, int]:
+        """Write commits that lost their pack, then this one. (lease, its end) to be synced."""
+        if self._lease is not None and self._lease.full:
+            self._seal()
+        for attempt in (1, 2):
+            if self._lease is None:
+                self._take_lease()
+            try:
+                while self._homeless:
+                    self._write(self._homeless[0])
+                    del self._homeless[0]
+                self._write([blob for blob in blobs if blob.kind == pack.RECORD or not self.may_omit(blob.digest)])
+                return self._lease, self._lease.end
+            except OSError as error:
+                self._give_up(self._lease)
+                if attempt == 2:
+                    raise disk.cannot_write(self.packs, error) from error
+        raise AssertionError("unreachable")
+
+    def _write(self, blobs: list[pack.Blob]) -> None:
+        if not blobs:
+            return
+        distinct = list({blob.digest: blob for blob in blobs}.values())
+        distinct.sort(key=lambda blob: blob.kind == pack.RECORD)
+        self._lease.append(distinct)
+        self._own.update(blob.digest for blob in distinct)
+        self._unsynced.append((self._lease.end, distinct))
+        self._unsynced_size += sum(len(blob.data) for blob in distinct)
+
+    def _take_lease(self) -> None:
+        try:
+            self.index.refresh()
+            candidates = [(name, end) for name, end, _ in self.index.open_packs()]
+            self._lease = lease.acquire(self.packs, self.locks, self.quarantine, candidates, shared=True)
+        except OSError as error:
+            raise disk.cannot_write(self.packs, error) from error
+        self._own = set()
+        self._look_up = self._lease.end > 0 or len(candidates) < len(self.index.pack_names())
+
+    def _seal(self) -> None:
+        found, self._lease = self._lease, None
+        try:
+            found.seal()
+            self._synced(found.end)
+        except OSError:
+            self._lease = found
+            self._give_up(found)
+
+    def _give_up(self, found: lease.Lease) -> None:
+        """Leave a pack that failed. What it holds unsynced is synced if that still works, or else written again."""
+        with self._mutex:
+            if self._lease is not found:
+                return
+            try:
+                found.sync()
+                self._synced(found.end)
+                found.give_up(synced=True)
+            except OSError:
+                self._homeless += [blobs for _, blobs in self._unsynced]
+                self._unsynced, self._unsynced_size = [], 0
+                found.give_up(synced=False)
+            self._lease, self._own = None, set()
+
+    def _sync(self, found: lease.Lease, end: int) -> None:
+        """Bring a lease's pack to the disk up to `end`. Threads that wait here share one sync."""
+        with self._sync_mutex:
+            with self._mutex:
+                if found.synced >= end or found is not self._lease:
+                    descriptor = -1
+                else:
+                    descriptor, reached = found.descriptor(), found.end
+            if descriptor >= 0:
+                try:
+                    disk.sync(descriptor)
+                    if found.fresh:
+                        disk.sync_folder(self.packs)
+                    with self._mutex:
+                        found.mark_synced(reached)
+                        if self._lease is found:
+                            self._synced(reached)
+                    return
+                except OSError:
+                    with self._mutex:
+                        if self._lease is found:
+                            self._homeless += [blobs for _, blobs in self._unsynced]
+                            self._unsynced, self._unsynced_size = [], 0
+                            self._lease, self._own = None, set()
+                            found.give_up(synced=False)
+                finally:
+                    os.close(descriptor)
+        if found.synced < end:
+            self.flush()
+
+    def _synced(self, end: int) -> None:
+        self._unsynced = [(at, blobs) for at, blobs in self._unsynced if at > end]
+        self._unsynced_size = sum(len(blob.data) for _, blobs in self._unsynced for blob in blobs)
+
+    def _sync_soon(self) -> None:
+        if self._syncer is None or not self._syncer.is_alive():
+            with self._mutex:
+                self._syncer = threading.Thread(target=_keep_synced, args=(weakref.ref(self), self._dirty), daemon=True, name="qarchive sync")
+                self._syncer.start()
+        self._dirty.set()
+
+    # Reading
+
+    def get(self, digest: bytes) -> bytes:
+        """The canonical bytes of a blob, checked. Raises NotFound, or Damaged where no undamaged copy exists."""
+        for retry in (False, True):
+            damage = None
+            for path, entry in self.index.places(digest):
+                try:
+                    with open(path, "rb") as file:
+                        return pack.read(file, path, entry)
+                except FileNotFoundError:
+                    continue  # the pack was replaced by another since; the index is asked once more
+                except Damaged as error:
+                    damage = damage or error
+            if damage:
+                raise damage
+            if not retry:
+                self.index.refresh()
+        raise NotFound(f"blob {digest.hex()}", str(self.path))
+
+    def value(self, digest: bytes) -> object:
+        """The decoded value of a blob, with long byte strings read into memory."""
+        return codec.decode(self.get(digest), fetch=lambda link: self.get(link.digest))
+
+    # Forks
+
+    def _after_fork(self) -> None:
+        """In a forked child: leave the parent its pack, its lock and what it has not synced, and start anew."""
+        if self._lease is not None:
+            self._lease.forget()
+        self.index.forget()
+        self._reset()
+
+
+def _keep_synced(reference: "weakref.ref[Store]", dirty: threading.Event) -> None:
+    """Sync what was committed, every half second in which something was; ends with its store."""
+    while True:
+        if not dirty.wait(60):
+            if reference() is None:
+                return
+            continue
+        dirty.clear()
+        threading.Event().wait(SHARED_SYNC_S)
+        store = reference()
+        if store is None:
+            return
+        try:
+            store.flush()
+        except CannotWrite as error:
+            warnings.warn(f"jobs of the last second are not yet on the disk: {error}", ArchiveWarning, stacklevel=1)
+        del store
+
+
+def _check(identity: dict) -> str:
+    named = [identity.get(name) for name in ("format", "id", "created")]
+    return codec.digest(codec.encode(named)).hex()[:16]
+
+
+def _index_place(path: Path, archive: str) -> tuple[Path, Path, Path]:
+    """(index file, packs folder, lock file): in the archive, or in the user's cache where the archive cannot be written."""
+    folder = path / "index"
+    try:
+        folder.mkdir(exist_ok=True, mode=0o700)
+        writable = os.access(folder, os.W_OK)
+    except OSError:
+        writable = False
+    if not writable:
+        from platformdirs import user_cache_path
+
+        folder = user_cache_path("qarchive") / codec.digest(f"{path.resolve()}\0{archive}".encode()).hex()[:32]
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder / "index.sqlite", path / "packs", folder / "index.lock"
+
+
+def _flush_all() -> None:
+    for store in list(_stores):
+        try:
+            store.flush()
+        except CannotWrite as error:
+            warnings.warn(f"the last jobs are not on the disk: {error}", ArchiveWarning, stacklevel=1)
+
+
+def _reset_all() -> None:
+    for store in list(_stores):
+        store._after_fork()
+
+
+atexit.register(_flush_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
