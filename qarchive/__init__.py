@@ -1,0 +1,15 @@
+"""qarchive keeps every quantum execution whole: what went in, how it ran, on which device, and what came out.
+
+    import qarchive
+    archive = qarchive.open("lab")
+    backend = archive.wrap(AerSimulator())
+    backend.run(circuit, shots=1000)
+    archive.job("latest").counts()
+"""
+
+from .archive import Archive, Jobs, open
+from .errors import ArchiveWarning, QArchiveError
+from .job import Job
+
+__version__ = "0.1.0"
+__all__ = ["Archive", "ArchiveWarning", "Job", "Jobs", "QArchiveError", "open"]

@@ -39,7 +39,7 @@ TAGS = frozenset(
     qiskit.Clifford qiskit.Pauli qiskit.PauliList qiskit.SparsePauliOp qiskit.SparseObservable
     qiskit.Statevector qiskit.DensityMatrix qiskit.Operator qiskit.SuperOp qiskit.Kraus qiskit.StabilizerState
     qiskit.Counts qiskit.ProbDistribution qiskit.QuasiDistribution qiskit.MeasLevel qiskit.MeasReturnType
-    qiskit.Result qiskit.ParameterKey
+    qiskit.Result qiskit.ParameterKey qiskit.instruction
     """.split()
 )
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")

@@ -96,6 +96,9 @@ class Lease:
         self.fresh = False
         self.synced = max(self.synced, end)
 
+    def __del__(self):
+        self.release()
+
     def forget(self) -> None:
         """Close the file and leave the lock to the parent process, as a forked child must."""
         os.close(self._fd)

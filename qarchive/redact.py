@@ -16,23 +16,36 @@ _SHAPES = (
     ("userinfo", re.compile(r"(?<=://)[^/\s:@\"']+:[^/\s@\"']+(?=@)")),
     ("key", re.compile(r"\b(?:sk|pk|ghp|gho|glpat|xox[bp])[-_][A-Za-z0-9_-]{16,}")),
 )
+_SUSPECT = re.compile(r"eyJ|[Bb]earer|BEARER|crn:|://|(?:sk|pk|ghp|gho|glpat|xox[bp])[-_]")  # every shape has one of these
 
 
 def text(value: str) -> str:
     """`value` with every credential in it replaced by `[redacted KIND]`."""
-    for kind, shape in _SHAPES:
-        value = shape.sub(f"[redacted {kind}]", value)
+    if _SUSPECT.search(value):
+        for kind, shape in _SHAPES:
+            value = shape.sub(f"[redacted {kind}]", value)
     return value
 
 
 def tree(value: Any) -> Any:
-    """A JSON-like tree without credentials: whole values under a telling key, and the telling parts of any text."""
+    """A JSON-like tree without credentials: whole values under a telling key, and the telling parts of any text.
+
+    The same object where there was nothing to remove.
+    """
     kind = type(value)
     if kind is str:
         return text(value)
     if kind is dict:
-        return {key: Typed("redacted", "key") if type(key) is str and type(item) is str and item and _KEYS.search(key) else tree(item)
-                for key, item in value.items()}  # fmt: skip
-    if kind in (list, tuple):
-        return kind(tree(item) for item in value)
+        clean = {key: Typed("redacted", "key") if _tells(key, item) else tree(item) for key, item in value.items()}
+        return value if all(clean[key] is value[key] for key in value) else clean
+    if kind is list or kind is tuple:
+        clean = [tree(item) for item in value]
+        return value if all(map(lambda new, old: new is old, clean, value)) else kind(clean)
+    if kind is Typed:
+        clean = tree(value.value)
+        return value if clean is value.value else Typed(value.tag, clean)
     return value
+
+
+def _tells(key: Any, item: Any) -> bool:
+    return type(item) is str and item != "" and type(key) is str and _KEYS.search(key) is not None

@@ -3,10 +3,13 @@
 import atexit
 import json
 import os
+import queue
 import secrets
 import threading
+import time
 import warnings
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 from . import codec, disk, lease, pack
@@ -40,6 +43,7 @@ class Store:
         self.path, self.id, self.created = path, archive, created
         self.packs, self.locks, self.quarantine = path / "packs", path / "locks", path / "quarantine"
         self.index = Index(*_index_place(path, archive), archive)
+        self._on_fork: list[Callable[[], None]] = []
         self._reset()
         _stores.add(self)
 
@@ -89,12 +93,12 @@ class Store:
         self._sync_mutex = threading.Lock()
         self._lease: lease.Lease | None = None
         self._own: set[bytes] = set()  # digests in the leased pack, since it was leased
+        self._own_keys: dict[bytes, bytes] = {}
         self._look_up = False  # whether the index may know of more that a commit can omit
         self._unsynced: list[tuple[int, list[pack.Blob]]] = []  # (end in the leased pack, blobs), oldest first
         self._unsynced_size = 0
         self._homeless: list[list[pack.Blob]] = []  # commits of a pack that was given up, to be written again first
-        self._dirty = threading.Event()
-        self._syncer: threading.Thread | None = None
+        self._dirty = False  # a sync of what was committed is on its way
 
     # Writing
 
@@ -145,6 +149,8 @@ class Store:
     def find_key(self, key: bytes) -> bytes | None:
         """The digest of a blob with this key that a commit can refer to, or None."""
         with self._mutex:
+            if found := self._own_keys.get(key):
+                return found
             if not self._look_up:
                 return None
             return next((digest for digest in self.index.digests_of_key(key) if self.may_omit(digest)), None)
@@ -181,6 +187,7 @@ class Store:
         distinct.sort(key=lambda blob: blob.kind == pack.RECORD)
         self._lease.append(distinct)
         self._own.update(blob.digest for blob in distinct)
+        self._own_keys.update((blob.key, blob.digest) for blob in distinct if blob.key)
         self._unsynced.append((self._lease.end, distinct))
         self._unsynced_size += sum(len(blob.data) for blob in distinct)
 
@@ -191,7 +198,7 @@ class Store:
             self._lease = lease.acquire(self.packs, self.locks, self.quarantine, candidates, shared=True)
         except OSError as error:
             raise disk.cannot_write(self.packs, error) from error
-        self._own = set()
+        self._own, self._own_keys = set(), {}
         self._look_up = self._lease.end > 0 or len(candidates) < len(self.index.pack_names())
 
     def _seal(self) -> None:
@@ -216,7 +223,7 @@ class Store:
                 self._homeless += [blobs for _, blobs in self._unsynced]
                 self._unsynced, self._unsynced_size = [], 0
                 found.give_up(synced=False)
-            self._lease, self._own = None, set()
+            self._lease, self._own, self._own_keys = None, set(), {}
 
     def _sync(self, found: lease.Lease, end: int) -> None:
         """Bring a lease's pack to the disk up to `end`. Threads that wait here share one sync."""
@@ -241,7 +248,7 @@ class Store:
                         if self._lease is found:
                             self._homeless += [blobs for _, blobs in self._unsynced]
                             self._unsynced, self._unsynced_size = [], 0
-                            self._lease, self._own = None, set()
+                            self._lease, self._own, self._own_keys = None, set(), {}
                             found.give_up(synced=False)
                 finally:
                     os.close(descriptor)
@@ -253,11 +260,9 @@ class Store:
         self._unsynced_size = sum(len(blob.data) for _, blobs in self._unsynced for blob in blobs)
 
     def _sync_soon(self) -> None:
-        if self._syncer is None or not self._syncer.is_alive():
-            with self._mutex:
-                self._syncer = threading.Thread(target=_keep_synced, args=(weakref.ref(self), self._dirty), daemon=True, name="qarchive sync")
-                self._syncer.start()
-        self._dirty.set()
+        if not self._dirty:
+            self._dirty = True
+            _syncer.request(self)
 
     # Reading
 
@@ -285,31 +290,48 @@ class Store:
 
     # Forks
 
+    def on_fork(self, callback: Callable[[], None]) -> None:
+        """Call this in every forked child, after the store itself is ready there."""
+        self._on_fork.append(callback)
+
     def _after_fork(self) -> None:
         """In a forked child: leave the parent its pack, its lock and what it has not synced, and start anew."""
         if self._lease is not None:
             self._lease.forget()
         self.index.forget()
         self._reset()
+        for callback in self._on_fork:
+            callback()
 
 
-def _keep_synced(reference: "weakref.ref[Store]", dirty: threading.Event) -> None:
-    """Sync what was committed, every half second in which something was; ends with its store."""
-    while True:
-        if not dirty.wait(60):
-            if reference() is None:
-                return
-            continue
-        dirty.clear()
-        threading.Event().wait(SHARED_SYNC_S)
-        store = reference()
-        if store is None:
-            return
-        try:
-            store.flush()
-        except CannotWrite as error:
-            warnings.warn(f"jobs of the last second are not yet on the disk: {error}", ArchiveWarning, stacklevel=1)
-        del store
+class _Syncer:
+    """One thread a process, which syncs every store half a second after something was committed there.
+
+    A store that waits for its sync is kept alive by it.
+    """
+
+    def __init__(self):
+        self._queue: queue.SimpleQueue[tuple[float, Store]] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._mutex = threading.Lock()
+
+    def request(self, store: "Store") -> None:
+        with self._mutex:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True, name="qarchive sync")
+                self._thread.start()
+        self._queue.put((time.monotonic() + SHARED_SYNC_S, store))
+
+    def _run(self) -> None:
+        while True:
+            due, store = self._queue.get()
+            time.sleep(max(0.0, due - time.monotonic()))
+            store._dirty = False
+            try:
+                store.flush()
+            except CannotWrite as error:
+                warnings.warn(f"jobs of the last second are not yet on the disk: {error}", ArchiveWarning, stacklevel=1)
+            del store
 
 
 def _check(identity: dict) -> str:
@@ -342,10 +364,13 @@ def _flush_all() -> None:
 
 
 def _reset_all() -> None:
+    global _syncer
+    _syncer = _Syncer()
     for store in list(_stores):
         store._after_fork()
 
 
+_syncer = _Syncer()
 atexit.register(_flush_all)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_all)

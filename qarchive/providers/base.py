@@ -27,6 +27,12 @@ class Stage(Protocol):
     def find(self, key: bytes) -> Link | None:
         """The blob that was put with this key in an earlier run, or None. It may miss one, and never lies."""
 
+    def again(self, link: Link) -> bool:
+        """Whether the blob of a link from an earlier `put` can be referred to without putting it again.
+
+        False where the writer has moved on to another pack since: a provider that remembers links must ask.
+        """
+
     def gap(self, what: str, reason: str) -> None:
         """Say that `what` (a dotted path such as "input.metadata") is not in the archive, and why."""
 
@@ -90,6 +96,10 @@ class Provider:
 
     def job_id(self, job: Any) -> str | None:
         """The provider's own id of an SDK job, or None where it has none."""
+        raise NotImplementedError
+
+    def ended(self, job: Any) -> bool:
+        """Whether an SDK job has ended, well or badly, without asking a network for more than its status."""
         raise NotImplementedError
 
     def when_done(self, job: Any, callback: Callable[[], None]) -> None:

@@ -1,0 +1,265 @@
+"""The facade: an archive as its user sees it."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from . import capture, check, codec, config, model
+from .codec import Timestamp
+from .errors import Ambiguous, BadInput, NotFound
+from .index import Progress, Query
+from .job import Job
+from .providers import registry
+from .store import Store
+
+PAGE = 200
+PREFIX_MIN = 4
+_ORDERS = ("newest", "oldest")
+
+
+def open(path: str | os.PathLike | None = None, *, on_error: str | None = None) -> "Archive":
+    """The archive in `path`, made where there is none yet.
+
+    Without a path: $QARCHIVE, the nearest `.qarchive/`, the config file's, or a folder for this user's data, in this order.
+    `on_error` is "warn" (the default: a run that cannot be recorded goes on, with a warning) or "raise" (nothing is run
+    that cannot be recorded). Raises BadInput, CannotWrite, Damaged, NewerFormat.
+    """
+    folder, _ = config.locate(path)
+    if folder.is_dir() and any(folder.iterdir()) or folder.is_file():
+        store = Store.open(folder)
+    else:
+        store = Store.create(folder)
+    return Archive(store, on_error)
+
+
+class Archive:
+    """Jobs in one folder. One instance serves many threads and survives a fork; it may be closed, and used as a context."""
+
+    def __init__(self, store: Store, on_error: str | None = None):
+        on_error = on_error or config.read().get("on_error", "warn")
+        config.check("on_error", on_error)
+        self._store = store
+        self._recorder = capture.Recorder(store, on_error)
+        store.on_fork(self._recorder.after_fork)
+
+    @property
+    def path(self) -> Path:
+        return self._store.path
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits, drawn when the archive was made."""
+        return self._store.id
+
+    # Recording
+
+    def wrap(self, native: Any) -> Any:
+        """An object with the interface of `native` (a backend) whose every execution is archived. Raises BadInput."""
+        return registry.owner(native).wrap(native, _Wrapped(self))
+
+    def record(self, native_job: Any) -> Job:
+        """Archive an SDK job, running or finished; twice is once. Raises BadInput, CannotWrite."""
+        return self._job(self._recorder.record(registry.owner(native_job), native_job).digest)
+
+    def context(self, *, group: str | None = None, tags: Iterable[str] = (), params: Mapping[str, Any] | None = None
+                ) -> AbstractContextManager:  # fmt: skip
+        """Labels for the executions inside a `with` block; inner ones add to outer ones, an inner group replaces."""
+        if isinstance(tags, str):
+            raise BadInput("tags", "is one text", "give a list of tags")
+        changes: dict[str, Any] = {"tags": tuple(tags), "params": dict(params or {})}
+        codec.encode(changes["params"])  # what cannot be stored is refused here, not in the middle of a run
+        return capture.scope(**changes, **({"group": group} if group is not None else {}))
+
+    def paused(self) -> AbstractContextManager:
+        """Nothing is archived inside a `with` block. For one run: `backend.run(..., archive=False)`."""
+        return capture.scope(paused=True)
+
+    # Looking
+
+    def jobs(self, *, provider: str | None = None, backend: str | None = None, status: str | None = None, kind: str | None = None,
+             tag: str | None = None, group: str | None = None, since: datetime | str | None = None,
+             until: datetime | str | None = None, input: str | None = None, calibration: str | None = None,
+             order: str = "newest", limit: int | None = None) -> "Jobs":  # fmt: skip
+        """The jobs that fit, read as they are asked for.
+
+        `since` and `until` bound the time of creation (an aware datetime, or ISO text, UTC unless it says otherwise);
+        `input` and `calibration` are full digests; mock jobs stay out unless `kind="mock"`. Raises BadInput.
+        """
+        if status is not None and status not in model.STATUSES:
+            raise BadInput(f"the status {status!r}", "does not exist", f"it is one of {', '.join(model.STATUSES)}")
+        if order not in _ORDERS:
+            raise BadInput(f"the order {order!r}", "does not exist", f"it is {' or '.join(_ORDERS)}")
+        query = Query(provider, backend, status, kind, tag, group, _moment("since", since), _moment("until", until),
+                      _digest("input", input), _digest("calibration", calibration), order == "newest")  # fmt: skip
+        return Jobs(self, query, limit)
+
+    def job(self, reference: str) -> Job:
+        """The job that `reference` names: an id, a unique prefix of 4 or more digits, the provider's own id, "latest", "@2"
+        (the second latest), or "group/3" (the third of a group, in order of creation). Raises NotFound, Ambiguous."""
+        self._recorder.settle()
+        return self._job(self._resolve(reference))
+
+    def blob(self, prefix: str) -> bytes:
+        """The canonical bytes of the blob whose digest begins with `prefix`. Raises NotFound, Ambiguous, Damaged."""
+        self._recorder.settle()
+        found = self._store.index.blobs_with_prefix(prefix.lower(), 10) if re.fullmatch(r"[0-9a-fA-F]{4,64}", prefix) else []
+        if not found:
+            raise NotFound(f"a blob {prefix}", str(self.path), f"give {PREFIX_MIN} or more hexadecimal digits of a digest")
+        if len(found) > 1:
+            raise Ambiguous(prefix, [digest.hex() for digest in found])
+        return self._store.get(found[0])
+
+    # Keeping
+
+    def flush(self) -> None:
+        """Return when every job that has ended would survive a power cut. Raises CannotWrite."""
+        self._recorder.settle()
+        self._store.flush()
+
+    def close(self) -> None:
+        """Flush, and let other writers go on with this one's pack."""
+        self._recorder.settle()
+        self._store.close()
+
+    def verify(self, deep: bool = False, progress: Progress | None = None) -> check.Report:
+        """Check every commit and record; with `deep` also every blob, every link, and the index. Changes nothing."""
+        self._recorder.settle()
+        return check.verify(self._store, deep, progress)
+
+    def reindex(self, progress: Progress | None = None) -> int:
+        """Make the index anew from the packs; the number of jobs in it."""
+        self._store.index.rebuild(progress)
+        return self._store.index.count(Query())
+
+    def statistics(self) -> dict[str, Any]:
+        """Jobs, packs, bytes on the disk, and distinct blobs with their raw bytes by kind."""
+        self._recorder.settle()
+        packs = [self._store.packs / name for name in self._store.index.pack_names()]
+        kinds = {kind: {"blobs": blobs, "bytes": size} for kind, blobs, size in self._store.index.statistics()}
+        return {"jobs": self._store.index.count(Query()), "packs": len(packs),
+                "bytes": sum(path.stat().st_size for path in packs), "kinds": kinds}  # fmt: skip
+
+    def __enter__(self) -> "Archive":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Archive {self.path}>"
+
+    def _job(self, digest: bytes, row=None) -> Job:
+        return Job(self._store, digest, self._recorder.settle, row)
+
+    def _resolve(self, reference: str) -> bytes:
+        index = self._store.index
+        place = 1 if reference == "latest" else int(reference[1:]) if re.fullmatch(r"@[1-9][0-9]{0,8}", reference) else None
+        if place is not None:
+            rows = index.rows(Query(), place)
+            if len(rows) < place:
+                raise NotFound(f"job {reference}", str(self.path), f"it holds {len(rows)} jobs" if rows else "it holds no job yet")
+            return bytes.fromhex(rows[place - 1].id)
+        if re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", reference):
+            found = index.jobs_with_prefix(reference.lower(), 11)
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise Ambiguous(reference, [digest.hex()[:16] for digest in found[:10]])
+        found = index.jobs_of_provider(reference)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise Ambiguous(reference, [digest.hex()[:16] for digest in found[:10]])
+        group, _, number = reference.rpartition("/")
+        if group and re.fullmatch(r"[1-9][0-9]{0,8}", number):
+            rows = index.rows(Query(group=group, newest_first=False), int(number))
+            if len(rows) == int(number):
+                return bytes.fromhex(rows[-1].id)
+        short = f"; a prefix has {PREFIX_MIN} or more digits" if re.fullmatch(r"[0-9a-fA-F]{1,3}", reference) else ""
+        raise NotFound(f"job {reference!r}", str(self.path), f"`qarchive list` shows what there is{short}")
+
+
+class Jobs:
+    """Jobs that fit a query, in order, read a page at a time: iterate, index, `len`, `.pages(n)`, `.to_pandas()`."""
+
+    def __init__(self, archive: Archive, query: Query, limit: int | None):
+        self._archive, self._query, self._limit = archive, query, limit
+
+    def pages(self, size: int = PAGE) -> Iterator[list[Job]]:
+        """Lists of at most `size` jobs. A job that is added meanwhile shows up in none of them or in one."""
+        self._archive._recorder.settle()
+        left = self._limit
+        after = None
+        while left is None or left > 0:
+            rows = self._archive._store.index.rows(self._query, size if left is None else min(size, left), after)
+            if not rows:
+                return
+            yield [self._archive._job(bytes.fromhex(row.id), row) for row in rows]
+            after = (rows[-1].created.ns, bytes.fromhex(rows[-1].id))
+            left = None if left is None else left - len(rows)
+
+    def __iter__(self) -> Iterator[Job]:
+        for page in self.pages():
+            yield from page
+
+    def __len__(self) -> int:
+        self._archive._recorder.settle()
+        count = self._archive._store.index.count(self._query)
+        return count if self._limit is None else min(count, self._limit)
+
+    def __getitem__(self, place: int) -> Job:
+        if place < 0:
+            place += len(self)
+        if place >= 0:
+            for i, job in enumerate(self):
+                if i == place:
+                    return job
+        raise IndexError(place)
+
+    def to_pandas(self):
+        """One row a job, as a pandas DataFrame; `pip install pandas` brings it."""
+        import pandas
+
+        names = ("id", "created", "provider", "backend", "kind", "status", "shots", "size", "group", "tags", "provider_job", "attempts", "gaps")
+        return pandas.DataFrame([{name: getattr(job.row, name) for name in names} | {"created": job.created} for job in self], columns=names)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} jobs of {self._archive.path}>"
+
+
+class _Wrapped:
+    """What a wrapped object knows of its archive: how to record, and how to look."""
+
+    def __init__(self, archive: Archive):
+        self._archive = archive
+        self.run = archive._recorder.run
+
+    def jobs(self, **filters: Any) -> Jobs:
+        return self._archive.jobs(**filters)
+
+    def job(self, reference: str) -> Job:
+        return self._archive.job(reference)
+
+
+def _moment(name: str, value: datetime | str | None) -> Timestamp | None:
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(value, str) and found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        return Timestamp.of(found)
+    except (ValueError, AttributeError, TypeError):
+        raise BadInput(f"{name}={value!r}", "is no time", "give an aware datetime, or text such as 2026-11-21T08:00") from None
+
+
+def _digest(name: str, value: str | None) -> bytes | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise BadInput(f"{name}={value!r}", "is no digest", "give its 64 hexadecimal digits")
+    return bytes.fromhex(value)

@@ -1,0 +1,43 @@
+"""Which provider an SDK object or an archived job belongs to. A closed table, and entry points; never a name from data."""
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+from ..errors import BadInput, NotFound
+from .base import Provider
+
+ENTRY_POINTS = "qarchive.providers"
+
+
+@cache
+def built_in() -> dict[str, Provider]:
+    """The providers that come with qarchive, by name; the first that owns an object takes it."""
+    from .aer import AerProvider
+    from .qiskit_backends import QiskitProvider
+
+    return {provider.name: provider for provider in (AerProvider(), QiskitProvider())}
+
+
+@cache
+def installed() -> dict[str, Provider]:
+    """Providers that other packages offer under the entry-point group `qarchive.providers`."""
+    return {point.name: point.load()() for point in entry_points(group=ENTRY_POINTS)}
+
+
+def named(name: str) -> Provider:
+    """The provider of an archived job. Raises NotFound where the package that offers it is not installed."""
+    provider = built_in().get(name) or installed().get(name)
+    if provider is None:
+        raise NotFound(f"the provider {name!r}", "this installation", "install the package that offers it")
+    return provider
+
+
+def owner(native: Any) -> Provider:
+    """The provider of an SDK's object. Raises BadInput where no provider knows it."""
+    for provider in (*built_in().values(), *installed().values()):
+        if provider.owns(native):
+            return provider
+    kind = type(native)
+    names = ", ".join([*built_in(), *installed()])
+    raise BadInput(f"a {kind.__module__}.{kind.__qualname__}", "belongs to no provider that qarchive knows", f"it knows {names}")

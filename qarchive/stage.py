@@ -1,0 +1,60 @@
+"""The stage: what one commit will bring, gathered in memory. Providers put values here and never see a disk."""
+
+from . import codec, redact
+from .codec import Link
+from .pack import RECORD, Blob
+from .store import Store
+
+# Payloads in a provider's own format, and numbers: nobody's text, so no credentials to look for.
+_OPAQUE = frozenset({"circuit", "qpy", "noise", "chunk"})
+
+
+class Stage:
+    """Blobs and gaps on their way into a store. Used by one thread."""
+
+    def __init__(self, store: Store):
+        self.store = store
+        self.blobs: dict[bytes, Blob] = {}
+        self.gaps: list[dict[str, str]] = []
+        self._keys: dict[bytes, bytes] = {}
+
+    def put(self, kind: str, value: object, key: bytes | None = None) -> Link:
+        """Keep `value` as a blob of its own, without its credentials. Raises NotEncodable."""
+        if kind not in _OPAQUE:
+            clean = redact.tree(value)
+            if clean is not value:
+                self.gap(kind, "a credential was removed")
+                value = clean
+        data = codec.encode(value, self._spill)
+        digest = codec.digest(data)
+        self.blobs[digest] = Blob(kind, digest, data, key)
+        if key is not None:
+            self._keys[key] = digest
+        return Link(digest)
+
+    def find(self, key: bytes) -> Link | None:
+        """The blob that was put with this key, here or in an earlier run."""
+        digest = self._keys.get(key) or self.store.find_key(key)
+        return Link(digest) if digest else None
+
+    def again(self, link: Link) -> bool:
+        """Whether the next commit can refer to this blob without bringing it along."""
+        return link.digest in self.blobs or self.store.may_omit(link.digest)
+
+    def gap(self, what: str, reason: str) -> None:
+        """Say that `what` is not in the archive, and why."""
+        self.gaps.append({"what": what, "reason": redact.text(reason)})
+
+    def record(self, record: dict) -> Link:
+        """Keep a record. Its digest is its name."""
+        return self.put(RECORD, record)
+
+    def commit(self, durable: bool) -> None:
+        """Write everything put so far. Raises CannotWrite, and then it is all still here."""
+        self.store.commit(list(self.blobs.values()), durable)
+
+    def _spill(self, piece: bytes) -> Link:
+        """Commit one piece of a long byte string at once, so that only one is ever in memory."""
+        digest = codec.digest(piece)
+        self.store.commit([Blob("chunk", digest, piece)], durable=False)
+        return Link(digest)
