@@ -10,29 +10,25 @@ from typing import Any
 
 from . import capture, check, codec, config, model
 from .codec import Timestamp
-from .errors import Ambiguous, BadInput, NotFound
+from .errors import Ambiguous, BadInput, MissingExtra, NotFound
 from .index import Progress, Query
 from .job import Job
-from .providers import registry
-from .store import Store
+from .store import MARKER, Store
 
 PAGE = 200
 PREFIX_MIN = 4
 _ORDERS = ("newest", "oldest")
 
 
-def open(path: str | os.PathLike | None = None, *, on_error: str | None = None) -> "Archive":
-    """The archive in `path`, made where there is none yet.
+def open(path: str | os.PathLike | None = None, *, on_error: str | None = None, create: bool = True) -> "Archive":
+    """The archive in `path`, made where there is none yet unless `create` is False.
 
     Without a path: $QARCHIVE, the nearest `.qarchive/`, the config file's, or a folder for this user's data, in this order.
     `on_error` is "warn" (the default: a run that cannot be recorded goes on, with a warning) or "raise" (nothing is run
-    that cannot be recorded). Raises BadInput, CannotWrite, Damaged, NewerFormat.
+    that cannot be recorded). Raises NoArchive, BadInput, CannotWrite, Damaged, NewerFormat.
     """
     folder, _ = config.locate(path)
-    if folder.is_dir() and any(folder.iterdir()) or folder.is_file():
-        store = Store.open(folder)
-    else:
-        store = Store.create(folder)
+    store = Store.create(folder) if create and not (folder / MARKER).exists() else Store.open(folder)
     return Archive(store, on_error)
 
 
@@ -59,10 +55,14 @@ class Archive:
 
     def wrap(self, native: Any) -> Any:
         """An object with the interface of `native` (a backend) whose every execution is archived. Raises BadInput."""
+        from .providers import registry  # looking needs no entry points, and reading those costs more than a listing
+
         return registry.owner(native).wrap(native, _Wrapped(self))
 
     def record(self, native_job: Any) -> Job:
         """Archive an SDK job, running or finished; twice is once. Raises BadInput, CannotWrite."""
+        from .providers import registry
+
         return self._job(self._recorder.record(registry.owner(native_job), native_job).digest)
 
     def context(self, *, group: str | None = None, tags: Iterable[str] = (), params: Mapping[str, Any] | None = None
@@ -114,6 +114,10 @@ class Archive:
         return self._store.get(found[0])
 
     # Keeping
+
+    def refresh(self, progress: Progress | None = None) -> None:
+        """Bring the index up to date with the packs, as every look does by itself; `progress` is told of the bytes read."""
+        self._store.index.refresh(progress)
 
     def flush(self) -> None:
         """Return when every job that has ended would survive a power cut. Raises CannotWrite."""
@@ -211,7 +215,9 @@ class Jobs:
         count = self._archive._store.index.count(self._query)
         return count if self._limit is None else min(count, self._limit)
 
-    def __getitem__(self, place: int) -> Job:
+    def __getitem__(self, place: int | slice) -> "Job | list[Job]":
+        if isinstance(place, slice):
+            return list(self)[place]
         if place < 0:
             place += len(self)
         if place >= 0:
@@ -221,8 +227,11 @@ class Jobs:
         raise IndexError(place)
 
     def to_pandas(self):
-        """One row a job, as a pandas DataFrame; `pip install pandas` brings it."""
-        import pandas
+        """One row a job, as a pandas DataFrame. Raises MissingExtra."""
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtra("a DataFrame", "pandas") from None
 
         names = ("id", "created", "provider", "backend", "kind", "status", "shots", "size", "group", "tags", "provider_job", "attempts", "gaps")
         return pandas.DataFrame([{name: getattr(job.row, name) for name in names} | {"created": job.created} for job in self], columns=names)

@@ -13,17 +13,23 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
-from . import model, redact
+from . import codec, model
 from .codec import Link
 from .environment import environment
 from .errors import ArchiveWarning, QArchiveError
+from .pack import Blob
 from .providers.base import Execution, Outcome, Provider
 from .stage import Stage
 from .store import Store
 
 SETTLE_S = 60.0  # how long a reader waits for the outcome of a job that has ended to be written
+
+# SDKs raise what is no Exception (panics of Rust code, pasqal-cloud's errors), and even that must not break a run: whatever
+# they raise while they are being read becomes a gap. These alone are the user's.
+_INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 _log = logging.getLogger("qarchive")
 
@@ -84,7 +90,7 @@ class Recorder:
             job = send(kwargs)
         except BaseException as error:
             refused = Outcome("ERROR", type(error).__name__, error=described(error))
-            self._end(running, provider, lambda stage: refused)
+            self._end(running, lambda stage: refused, lambda: None)
             raise
         self._follow(running, provider, job)
         return job
@@ -93,11 +99,18 @@ class Recorder:
         """Record an SDK job that runs or has ended; the same job again is the same record."""
         with self._mutex:
             found = self._known.get(job)
+        if found is None:
+            found = self._recorded(provider, provider.job_id(job))
         if found is not None:
             return found
         running = self._start(provider, *provider.call_of(job), raising=True)
         self._follow(running, provider, job)
         return running.job
+
+    def _recorded(self, provider: Provider, provider_job: str | None) -> Link | None:
+        """The job that was archived with this id of the provider's, in this process or another."""
+        rows = map(self.store.index.row, self.store.index.jobs_of_provider(provider_job) if provider_job else ())
+        return next((Link(bytes.fromhex(row.id)) for row in rows if row and row.provider == provider.name), None)
 
     def settle(self) -> None:
         """Wait until jobs that have ended have their outcomes recorded, and write what a full disk had held up."""
@@ -125,30 +138,26 @@ class Recorder:
             self.store.prepare()
             try:
                 execution = provider.describe(stage, target, args, kwargs)
-            except QArchiveError as error:
-                if raising:
-                    raise
-                execution = _undescribed(stage, provider, target, error)
-            except Exception as error:  # an SDK's object that is other than its documentation says: a gap, never a broken run
-                if raising:
+            except BaseException as error:
+                if raising or isinstance(error, _INTERRUPTS):
                     raise
                 execution = _undescribed(stage, provider, target, error)
             self._stage_start(running, execution)
             stage.commit(durable=False)
             running.written = True
-        except Exception as error:
-            if raising:
+        except BaseException as error:
+            if raising or isinstance(error, _INTERRUPTS):
                 raise
             complain(f"a job is not yet recorded: {error}")
         return running
 
     def _stage_start(self, running: _Running, execution: Execution) -> None:
         stage = running.stage
-        labels = redact.tree(_scope.get().labels())
         running.job = stage.record(model.job_record(
             provider=execution.provider, kind=execution.kind, backend=execution.backend_name, input=execution.input,
-            config=execution.config, shots=execution.shots, size=execution.size, names=execution.names, labels=labels))  # fmt: skip
-        surroundings = stage.put("environment", environment())
+            config=execution.config, shots=execution.shots, size=execution.size, names=execution.names,
+            labels=_scope.get().labels()))  # fmt: skip
+        surroundings = stage.put_again(_environment())
         running.attempt = stage.record(model.attempt_record(
             job=running.job, number=1, backend=execution.backend, environment=surroundings, calibration=execution.calibration,
             gaps=stage.gaps, local=True))  # fmt: skip
@@ -164,9 +173,20 @@ class Recorder:
                     self._known[job] = running.job
                 except TypeError:
                     pass  # an SDK job that cannot be referred to weakly is recorded, only not recognised again
-        provider.when_done(job, lambda: self._end(running, provider, lambda stage: provider.outcome(stage, job), provider.job_id(job)))
 
-    def _end(self, running: _Running, provider: Provider, outcome: Callable[[Stage], Outcome], provider_job: str | None = None) -> None:
+        def end() -> None:
+            self._end(running, lambda stage: provider.outcome(stage, job), lambda: provider.job_id(job))
+
+        try:
+            provider.when_done(job, end)
+        except BaseException as error:
+            if isinstance(error, _INTERRUPTS):
+                raise
+            complain(f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {error}")
+            unseen = Outcome("UNKNOWN", "")
+            self._end(running, lambda stage: unseen, lambda: None)
+
+    def _end(self, running: _Running, outcome: Callable[[Stage], Outcome], provider_job: Callable[[], str | None]) -> None:
         """Write how an execution ended. Called once, in whatever thread the job ended in."""
         stage = Stage(self.store)
         try:
@@ -176,17 +196,21 @@ class Recorder:
                 stage.blobs.update(running.stage.blobs)
             try:
                 found = outcome(stage)
-            except Exception as error:  # as above: what cannot be read of a result is a gap, and the rest is kept
+            except BaseException as error:
+                if isinstance(error, _INTERRUPTS):
+                    raise
                 stage.gap("result", f"{type(error).__name__}: {error}")
                 found = Outcome("UNKNOWN", "")
             for gap in stage.gaps:
                 complain(f"{gap['what']} is not archived: {gap['reason']}")
             stage.record(model.outcome_record(
                 job=running.job, attempt=running.attempt, status=found.status, provider_status=found.provider_status,
-                provider_job=provider_job, result=found.result, volatile=redact.tree(dict(found.volatile)),
-                error=redact.tree(dict(found.error)) if found.error else None, usage=found.usage, gaps=stage.gaps))  # fmt: skip
+                provider_job=provider_job(), result=found.result, volatile=found.volatile, error=found.error, usage=found.usage,
+                gaps=stage.gaps))  # fmt: skip
             stage.commit(durable=False)
-        except Exception as error:
+        except BaseException as error:
+            if isinstance(error, _INTERRUPTS):
+                raise
             with self._mutex:
                 self._unwritten.append(stage)
             complain(f"the outcome of job {running.job} is not yet recorded: {error}")
@@ -199,6 +223,12 @@ class Recorder:
     def after_fork(self) -> None:
         """In a forked child: the parent records what it started."""
         self._forget()
+
+
+@cache
+def _environment() -> Blob:
+    data = codec.encode(environment())
+    return Blob("environment", codec.digest(data), data)
 
 
 @contextmanager
@@ -227,7 +257,7 @@ def complain(message: str) -> None:
         _log.warning(message)
 
 
-def _undescribed(stage: Stage, provider: Provider, target: Any, error: Exception) -> Execution:
+def _undescribed(stage: Stage, provider: Provider, target: Any, error: BaseException) -> Execution:
     """An execution of which nothing but its backend's name could be captured."""
     stage.gap("input", f"{type(error).__name__}: {error}")
     name = getattr(target, "name", None)

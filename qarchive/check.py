@@ -1,6 +1,5 @@
 """Verify: read what is there and say what is wrong with it. Nothing is repaired here, and nothing is passed over."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,30 +45,47 @@ class Report:
 
 
 def verify(store: Store, deep: bool = False, progress: Progress | None = None) -> Report:
-    """Check every commit's hash and every record; with `deep` also every blob, every link, and the index against the packs."""
-    report = Report()
-    files = []
-    for path in sorted(store.packs.iterdir()):
+    """Check every commit's hash and every record; with `deep` also every blob, every link, and the index against the packs.
+
+    Raises Damaged where there is no folder of packs, NewerFormat.
+    """
+    report, found = Report(), _Found()
+    lost = store.index.lost_packs()  # asked first: any other question makes the index forget them
+    sizes = {}
+    for path in _files(store.packs):
         if pack.pack_id(path):
-            files.append(path)
+            sizes[path] = path.stat().st_size
         elif path.suffix != lease.ABANDONED:
             report.findings.append(Finding("foreign", str(path), "is no pack"))
-    total = sum(path.stat().st_size for path in files)
-    found = _Found()
-    for path in files:
+    for path, size in sizes.items():
+        try:
+            _verify_pack(path, deep, report, found)
+        except FileNotFoundError:
+            continue  # replaced by another since, which the blobs that are missing would tell
         report.packs += 1
-        report.size += path.stat().st_size
-        _verify_pack(path, deep, report, found)
+        report.size += size
         if progress:
-            progress(report.size, total)
+            progress(report.size, sum(sizes.values()))
     report.blobs, report.records = len(found.blobs), len(found.records)
+    for name, blobs in lost.items():
+        if missing := sum(digest not in found.blobs for digest in blobs):
+            report.findings.append(Finding("missing", str(store.packs / name), f"the pack is gone, and with it {missing} blobs"))
+    _verify_index(store, deep, report)
+    withheld = {digest for digest, _ in store.index.withheld()}
     for digest, record in found.records.items():
-        found.refer(digest, record)
+        if digest not in withheld:
+            found.refer(digest, record)
     for digest, where in sorted(found.wanted.items()):
         if digest not in found.blobs:
             report.findings.append(Finding("missing", digest.hex(), f"referred to by {where}"))
-    _verify_index(store, deep, report)
     return report
+
+
+def _files(packs: Path) -> list[Path]:
+    try:
+        return sorted(packs.iterdir())
+    except FileNotFoundError:
+        raise Damaged(str(packs), "the folder of the packs is missing") from None
 
 
 class _Found:
@@ -152,12 +168,9 @@ def _verify_index(store: Store, deep: bool, report: Report) -> None:
         return
     if deep:
         with TemporaryDirectory(prefix="qarchive-") as folder:
-            fresh = Index(Path(folder) / "index.sqlite", store.packs, Path(folder) / "index.lock", store.id)
+            fresh = Index(Path(folder), store.packs, store.id)
             try:
                 expected, content = fresh.content(), store.index.content()
-            except sqlite3.DatabaseError as error:
-                report.findings.append(Finding("index", where, str(error)))
-                return
             finally:
                 fresh.close()
         for table in expected:

@@ -10,7 +10,8 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from time import time_ns
 
 import msgpack
@@ -21,6 +22,7 @@ MAX_DEPTH = 64
 MAX_BYTES = 1 << 30  # of one blob, uncompressed
 LONG = 32 << 20  # a byte string beyond this is kept in chunks
 CHUNK = 8 << 20
+MAX_EMPTY = 1 << 24  # the other sizes of an array without items, multiplied: lists of lists would take memory for them
 
 TUPLE, SET, MAP, COMPLEX, BIGINT, TIMESTAMP, ARRAY, CHUNKED, LINK, TYPED = range(1, 11)
 
@@ -44,6 +46,10 @@ TAGS = frozenset(
 )
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")
 _SCALARS = frozenset({str, bool, type(None)})
+_QUICK = frozenset({str, bool, type(None), int})
+_TEXT = frozenset({str})
+_LOWEST, _HIGHEST = -(1 << 63), (1 << 64) - 1  # of the integers that msgpack holds
+_PARTS = {ARRAY: 3, CHUNKED: 2, TYPED: 2}  # items of the lists that these ext types hold
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -66,7 +72,7 @@ class Timestamp:
 
     def __str__(self) -> str:
         seconds, ns = divmod(self.ns, 1_000_000_000)
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+        return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,6 +99,8 @@ class Chunked:
 
     length: int
     links: tuple[Link, ...]
+
+    __hash__ = None  # no item of a set and no key: it is another value once its chunks are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +143,9 @@ class Array:
         items = self.flat()
         if not self.shape:
             return items[0]
-        for width in reversed(self.shape[1:]):
-            items = [items[i : i + width] for i in range(0, len(items), width)] if width else [[] for _ in range(math.prod(self.shape[:-1]))]
+        for axis in range(len(self.shape) - 1, 0, -1):
+            width = self.shape[axis]
+            items = [items[i * width : (i + 1) * width] for i in range(math.prod(self.shape[:axis]))]
         return items
 
 
@@ -151,28 +160,41 @@ def encode(value: object, spill: Callable[[bytes], Link] | None = None) -> bytes
     `spill` stores one piece of a byte string beyond 32 MiB (its argument is the piece's canonical bytes) and returns
     the link to it; without it such a value is refused. Raises NotEncodable, with the path inside the value.
     """
-    return _encode(value, spill, TAGS)
+    encoded = _encode(value, spill, TAGS)
+    if len(encoded) > MAX_BYTES:
+        raise NotEncodable(f"{len(encoded)} bytes, more than a blob may have ({MAX_BYTES})")
+    return encoded
 
 
 def decode(encoded: bytes, fetch: Callable[[Link], bytes] | None = None) -> object:
     """The value of canonical bytes; raises NotCanonical for anything that `encode` would not have written.
 
     Maps become dict, arrays `Array`, links `Link`. `fetch` answers the canonical bytes of a chunk; without it long byte
-    strings stay `Chunked`. Type tags that this version does not know stay as `Typed` values.
+    strings stay `Chunked`. Type tags that this version does not know stay as `Typed` values; an ext type that it does not
+    know raises NewerFormat. A long byte string that does not fit into memory raises MemoryError.
     """
     if len(encoded) > MAX_BYTES:
-        raise NotCanonical(f"{len(encoded)} bytes, more than a blob may have")
+        raise NotCanonical(f"{len(encoded)} bytes, more than a blob may have ({MAX_BYTES})")
     try:
         decoder = _Decoder()
         value = decoder.unpack(encoded)
         again = _encode(value, None, None)
     except NotEncodable as error:
         raise NotCanonical(error.reason) from None
-    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError, msgpack.UnpackException) as error:
+    except (RecursionError, MemoryError):
+        raise NotCanonical("nested too deep, or too large for this computer's memory") from None
+    except (ValueError, TypeError, OverflowError, msgpack.UnpackException) as error:
         raise NotCanonical(str(error) or type(error).__name__) from None
     if again != encoded:
         raise NotCanonical("another encoding of the value exists")
-    return value if fetch is None or not decoder.chunked else _Decoder(fetch).unpack(encoded)
+    if fetch is None or not decoder.chunked:
+        return value
+    try:
+        return _Decoder(fetch).unpack(encoded)
+    except NotEncodable as error:
+        raise NotCanonical(error.reason) from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise NotCanonical(str(error)) from None
 
 
 def links(value: object) -> Iterator[Link]:
@@ -200,80 +222,144 @@ def links(value: object) -> Iterator[Link]:
 
 def _encode(value, spill, tags) -> bytes:
     try:
-        return msgpack.packb(_plain(value, 1, spill, tags), strict_types=True)
+        try:
+            return msgpack.packb(_Encoder(spill, tags, _QUICK).plain(value, 1), strict_types=True)
+        except OverflowError:  # an integer beyond 64 bits somewhere, which is rare: again, with a look at each of them
+            return msgpack.packb(_Encoder(spill, tags, _SCALARS).plain(value, 1), strict_types=True)
     except UnicodeEncodeError:
         raise NotEncodable("text with a lone surrogate") from None
-    except (RecursionError, MemoryError) as error:
+    except (RecursionError, MemoryError, ValueError) as error:  # ValueError: an ext value beyond msgpack's 4 GiB
         raise NotEncodable(str(error) or type(error).__name__) from None
 
 
-def _plain(value, depth, spill, tags):
-    """`value` as msgpack's packer writes it canonically: sorted maps, one NaN, ext types packed."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    if kind is float:
-        return value if value == value else math.nan
-    if kind is int:
-        return value if -(1 << 63) <= value < 1 << 64 else msgpack.ExtType(BIGINT, _bigint(value))
-    if kind is bytes:
-        return value if len(value) <= LONG else _plain(_chunk(value, spill), depth, spill, tags)
-    if depth > MAX_DEPTH:
-        raise NotEncodable(f"nested more than {MAX_DEPTH} deep")
-    inner = depth + 1
-    if kind is dict:
+class _Encoder:
+    """Values as msgpack's packer writes them canonically: maps in order, one NaN, ext types packed.
+
+    Values of the types in `passed` are left to the packer. They are passed over where they stand in lists and maps: a call for
+    each of them would be most of the time.
+    """
+
+    __slots__ = ("passed", "spill", "tags")
+
+    def __init__(self, spill, tags, passed):
+        self.spill, self.tags, self.passed = spill, tags, passed
+
+    def plain(self, value, depth):
+        kind = type(value)
+        if kind in self.passed:
+            return value
+        if kind is float:
+            return value if value == value else math.nan
+        if kind is bytes:
+            return value if len(value) <= LONG else self.plain(_chunk(value, self.spill), depth)
+        if kind is int and _LOWEST <= value <= _HIGHEST:
+            return value
+        if depth > MAX_DEPTH:
+            raise NotEncodable(f"nested more than {MAX_DEPTH} deep")
+        if kind is dict:
+            return self._map(value, depth + 1) if _TEXT.issuperset(map(type, value)) else self._pairs(value, depth + 1)
+        if kind is list:
+            return self._list(value, depth + 1)
+        pack = _PACKERS.get(kind)
+        if pack is not None:
+            return pack(self, value, depth + 1)
+        if kind.__module__ == "numpy":
+            return self.plain(_from_numpy(value, kind), depth)
+        raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__}")
+
+    def _list(self, items, depth):
+        passed, plain = self.passed, []
+        if passed.issuperset(map(type, items)):
+            return items
         try:
-            keys = sorted(value)  # code point order is the order of UTF-8 bytes
-            if all(type(key) is str for key in keys):
-                return {key: _at(value[key], inner, spill, tags, key) for key in keys}
-        except TypeError:
-            pass  # keys of several types: an ext map below
-        return _ext_of_packed(MAP, _pairs(value, inner, spill, tags))
-    if kind is list:
-        return [_at(item, inner, spill, tags, index) for index, item in enumerate(value)]
-    if kind is tuple:
-        return _ext(TUPLE, [_at(item, inner, spill, tags, index) for index, item in enumerate(value)])
-    if kind is Link:
-        if len(value.digest) != 32:
+            for item in items:
+                plain.append(item if type(item) in passed else self.plain(item, depth))
+        except NotEncodable as error:
+            raise _inside(error, len(plain)) from None
+        return plain
+
+    def _map(self, items, depth):
+        passed, plain = self.passed, {}
+        key = None
+        try:
+            for key in sorted(items):  # code point order is the order of UTF-8 bytes
+                item = items[key]
+                plain[key] = item if type(item) in passed else self.plain(item, depth)
+        except NotEncodable as error:
+            raise _inside(error, key) from None
+        return plain
+
+    def _at(self, value, depth, key):
+        try:
+            return self.plain(value, depth)
+        except NotEncodable as error:
+            raise _inside(error, key) from None
+
+    def _packed(self, value, depth) -> bytes:
+        """A key or an item of a set, which must not be in chunks."""
+        return msgpack.packb(_Encoder(None, self.tags, self.passed).plain(value, depth), strict_types=True)
+
+    def _pairs(self, value, depth):
+        """A map with other keys: [key, value, key, value, ...] in the order of the keys' canonical bytes."""
+        keys = sorted(((self._packed(key, depth), key) for key in value), key=lambda pair: pair[0])
+        _distinct([packed for packed, _ in keys])
+        content = []
+        for packed, key in keys:
+            content += [packed, msgpack.packb(self._at(value[key], depth, key), strict_types=True)]
+        return _ext_of_packed(MAP, content)
+
+    def _tuple(self, value, depth):
+        return _ext(TUPLE, self._list(list(value), depth))
+
+    def _set(self, value, depth):
+        return _ext_of_packed(SET, _distinct(sorted(self._packed(item, depth) for item in value)))
+
+    def _link(self, value, depth):
+        if type(value.digest) is not bytes or len(value.digest) != 32:
             raise NotEncodable("a link that is not 32 bytes")
         return msgpack.ExtType(LINK, value.digest)
-    if kind is Timestamp:
-        if not -(1 << 63) <= value.ns < 1 << 63:
+
+    def _timestamp(self, value, depth):
+        if type(value.ns) is not int or not _LOWEST <= value.ns < 1 << 63:
             raise NotEncodable("a time beyond the years 1677 to 2262")
         return msgpack.ExtType(TIMESTAMP, value.ns.to_bytes(8, "big", signed=True))
-    if kind is Typed:
-        if tags is not None and value.tag not in tags:
-            raise NotEncodable(f"the type tag {value.tag!r} is not registered")
+
+    def _typed(self, value, depth):
         if type(value.tag) is not str or not _TAG.match(value.tag):
             raise NotEncodable("a type tag that is no name")
-        return _ext(TYPED, [value.tag, _at(value.value, inner, spill, tags, f"<{value.tag}>")])
-    if kind is complex:
+        if self.tags is not None and value.tag not in self.tags:
+            raise NotEncodable(f"the type tag {value.tag!r} is not registered")
+        return _ext(TYPED, [value.tag, self._at(value.value, depth, f"<{value.tag}>")])
+
+    def _complex(self, value, depth):
         return msgpack.ExtType(COMPLEX, _double(value.real) + _double(value.imag))
-    if kind is Array:
+
+    def _big(self, value, depth):
+        return msgpack.ExtType(BIGINT, _bigint(value))
+
+    def _array(self, value, depth):
         _check_array(value)
-        long = type(value.data) is not Chunked and len(value.data) > LONG
-        raw = _chunk(value.data, spill) if long else value.data if type(value.data) is Chunked else bytes(value.data)
-        return _ext(ARRAY, [value.dtype, list(value.shape), _plain(raw, inner, spill, tags)])
-    if kind is set:
-        return _ext_of_packed(SET, sorted(_packed(item, inner, tags) for item in value))
-    if kind is Chunked:
+        if type(value.data) is Chunked:
+            raw = self.plain(value.data, depth)
+        elif len(value.data) > LONG:
+            raw = self.plain(_chunk(value.data, self.spill), depth)
+        else:
+            raw = bytes(value.data)
+        return _ext(ARRAY, [value.dtype, self.plain(list(value.shape), depth), raw])
+
+    def _chunked(self, value, depth):
         if value.length <= LONG or len(value.links) != -(-value.length // CHUNK):
             raise NotEncodable("a chunked byte string with the wrong number of chunks")
-        return _ext(CHUNKED, [value.length, [_plain(link, inner + 1, spill, tags) for link in value.links]])
-    if kind.__module__ == "numpy":
-        return _numpy(value, kind, depth, spill, tags)
-    raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__}")
+        return _ext(CHUNKED, [value.length, self.plain(list(value.links), depth)])
 
 
-def _at(value, depth, spill, tags, key):
-    """`_plain`, with the key added to the path of an error."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    try:
-        return _plain(value, depth, spill, tags)
-    except NotEncodable as error:
-        raise NotEncodable(error.reason, f"{key}.{error.path}" if error.path else str(key)) from None
+_PACKERS = {tuple: _Encoder._tuple, set: _Encoder._set, Link: _Encoder._link, Timestamp: _Encoder._timestamp, Typed: _Encoder._typed,
+            complex: _Encoder._complex, int: _Encoder._big, Array: _Encoder._array, Chunked: _Encoder._chunked}  # fmt: skip
+
+
+def _inside(error: NotEncodable, key) -> NotEncodable:
+    """The error with the place of the value that holds what it is about."""
+    return NotEncodable(error.reason, f"{key}.{error.path}" if error.path else str(key))
 
 
 def _ext(code, content):
@@ -284,23 +370,18 @@ def _ext_of_packed(code, items):
     return msgpack.ExtType(code, msgpack.Packer().pack_array_header(len(items)) + b"".join(items))
 
 
-def _packed(value, depth, tags):
-    return msgpack.packb(_plain(value, depth, None, tags), strict_types=True)
+def _distinct(items: list[bytes]) -> list[bytes]:
+    """`items`, sorted, of which no two are the same: Python keeps several NaN apart where the format cannot."""
+    if any(one == other for one, other in pairwise(items)):
+        raise NotEncodable("a set or map that holds one item or key twice")
+    return items
 
 
-def _pairs(value, depth, spill, tags):
-    """A map with other keys: [key, value, key, value, ...] in the order of the keys' canonical bytes."""
-    content = []
-    for packed, key in sorted(((_packed(key, depth, tags), key) for key in value), key=lambda pair: pair[0]):
-        content += [packed, msgpack.packb(_at(value[key], depth, spill, tags, key), strict_types=True)]
-    return content
-
-
-def _numpy(value, kind, depth, spill, tags):
+def _from_numpy(value, kind) -> Array | Typed:
     if kind.__name__ == "ndarray":
-        return _plain(Array.of(value), depth, spill, tags)
+        return Array.of(value)
     if hasattr(value, "dtype") and getattr(value, "shape", None) == ():
-        return _plain(Typed("numpy.scalar", Array.of(value)), depth, spill, tags)
+        return Typed("numpy.scalar", Array.of(value))
     raise NotEncodable(f"a numpy.{kind.__name__}")
 
 
@@ -324,12 +405,15 @@ def _check_array(array: Array) -> None:
     size = ITEM_SIZES.get(array.dtype)
     if size is None:
         raise NotEncodable(f"an array of dtype {array.dtype!r}")
-    if type(array.shape) is not tuple or len(array.shape) > 64 or not all(type(n) is int and 0 <= n < 1 << 63 for n in array.shape):
+    sizes = array.shape if type(array.shape) is tuple else (None,)
+    if len(sizes) > 64 or not all(type(n) is int and 0 <= n < 1 << 63 for n in sizes):
         raise NotEncodable("an array whose shape is not a list of sizes")
     length = array.data.length if type(array.data) is Chunked else len(array.data)
     if math.prod(array.shape) * size != length:
         raise NotEncodable(f"an array of shape {array.shape} and dtype {array.dtype} with {length} bytes")
-    if array.dtype == "|b1" and type(array.data) is bytes and array.data.translate(None, b"\0\1"):
+    if length == 0 and math.prod(n for n in array.shape if n) > MAX_EMPTY:
+        raise NotEncodable("an array without items whose other sizes are too large")
+    if array.dtype == "|b1" and type(array.data) in (bytes, bytearray) and array.data.translate(None, b"\0\1"):
         raise NotEncodable("a boolean array with other bytes than 0 and 1")
 
 
@@ -349,12 +433,14 @@ class _Decoder:
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep")
+        in_array, self.in_array = self.in_array, code == ARRAY
         try:
-            return self._value(code, data)
+            return self._value(code, data, in_array)
         finally:
             self.depth -= 1
+            self.in_array = in_array
 
-    def _value(self, code, data):
+    def _value(self, code, data, in_array):
         if code == LINK:
             return Link(bytes(data))
         if code == TIMESTAMP:
@@ -364,18 +450,22 @@ class _Decoder:
             return complex(msgpack.unpackb(b"\xcb" + data[:8]), msgpack.unpackb(b"\xcb" + data[8:]))
         if code == BIGINT:
             return int.from_bytes(data, "big", signed=True)
+        if code < 0:
+            raise ValueError(f"ext type {code}, which msgpack keeps for itself")
         if code not in (TUPLE, SET, MAP, ARRAY, CHUNKED, TYPED):
             raise NewerFormat("a value", f"ext type {code}", f"ext type {TYPED}")
-        in_array, self.in_array = self.in_array, code == ARRAY
         content = self.unpack(data)
-        if type(content) is not list:
-            raise ValueError(f"ext type {code} without its list")
+        if type(content) is not list or len(content) != _PARTS.get(code, len(content)):
+            raise ValueError(f"ext type {code} without its list of parts")
         if code == TUPLE:
             return tuple(content)
-        if code == SET:
-            return set(content)
-        if code == MAP:
-            return dict(zip(content[::2], content[1::2], strict=True))
+        if code in (SET, MAP):
+            if code == MAP and len(content) % 2:
+                raise ValueError("a key without a value")
+            try:
+                return set(content) if code == SET else dict(zip(content[::2], content[1::2], strict=True))
+            except TypeError:
+                raise ValueError("an item or key that is a list, map or set, or in chunks") from None
         if code == TYPED:
             tag, value = content
             return Typed(tag, value)
@@ -383,7 +473,10 @@ class _Decoder:
             dtype, shape, raw = content
             if type(shape) is not list or type(raw) not in (bytes, bytearray, Chunked):
                 raise ValueError("an array without its parts")
-            return Array(dtype, tuple(shape), raw)
+            array = Array(dtype, tuple(shape), raw)
+            if type(raw) is bytearray:
+                _check_array(array)  # what the first pass could not see: bytes that stood in chunks
+            return array
         length, chunks = content
         if type(length) is not int or not all(type(link) is Link for link in chunks):
             raise ValueError("a chunked byte string without its parts")
@@ -397,15 +490,14 @@ class _Decoder:
 
 def _join(chunked, fetch) -> bytearray:
     joined = bytearray(chunked.length)
-    end = 0
-    for link in chunked.links:
-        piece = msgpack.unpackb(fetch(link), max_bin_len=CHUNK)
-        if type(piece) is not bytes or end + len(piece) > chunked.length:
-            raise NotCanonical("a chunk that is no piece of its byte string")
-        joined[end : end + len(piece)] = piece
-        end += len(piece)
-    if end != chunked.length:
-        raise NotCanonical(f"chunks of {end} bytes for a byte string of {chunked.length}")
+    for i, link in enumerate(chunked.links):
+        start = i * CHUNK
+        size = min(CHUNK, chunked.length - start)
+        encoded = fetch(link)
+        piece = encoded[-size:]
+        if encoded != msgpack.packb(piece):
+            raise NotCanonical(f"a chunk that is not the {size} bytes of its byte string from {start} on")
+        joined[start : start + size] = piece
     return joined
 
 

@@ -2,9 +2,11 @@
 
 import struct
 
-from .codec import Array, Typed
+from .codec import Array, Chunked, Typed
+from .errors import NotCanonical
 
 _UNSIGNED = (("|u1", "B", 8), ("<u2", "H", 16), ("<u4", "I", 32), ("<u8", "Q", 64))
+_WIDTHS = frozenset(dtype for dtype, _, _ in _UNSIGNED)
 
 
 def unsigned(numbers: list[int]) -> Array:
@@ -31,13 +33,32 @@ def _states(states: list[str]) -> Array | list[str]:
     return Array("|u1", (len(numbers), width), b"".join(number.to_bytes(width, "big") for number in numbers))
 
 
-def _state_names(states: Array | list) -> list[str]:
-    if type(states) is list:
-        return states
-    if len(states.shape) == 1:
-        return list(map(hex, states.flat()))
-    width = states.shape[1]
-    return [hex(int.from_bytes(states.data[i : i + width], "big")) for i in range(0, len(states.data), width)]
+def _columns(typed: Typed) -> tuple[list[str], list[int]]:
+    """(states, numbers) of a pair of columns, whatever bytes they came from. Raises NotCanonical."""
+    pair = typed.value
+    if type(pair) is not list or len(pair) != 2 or not _is_column(pair[1]):
+        raise NotCanonical(f"{typed.tag} that are not two columns")
+    states, numbers = pair
+    if type(states) is list and all(type(state) is str for state in states):
+        names = states
+    elif _is_column(states):
+        names = list(map(hex, states.flat()))
+    elif type(states) is Array and states.dtype == "|u1" and len(states.shape) == 2 and states.shape[1] > 8 and _is_here(states):
+        width = states.shape[1]
+        names = [hex(int.from_bytes(states.data[i : i + width], "big")) for i in range(0, len(states.data), width)]
+    else:
+        raise NotCanonical(f"{typed.tag} whose states are neither text nor numbers")
+    if len(set(names)) != len(names):
+        raise NotCanonical(f"{typed.tag} that list a state twice")
+    return names, numbers.flat()
+
+
+def _is_column(value) -> bool:
+    return type(value) is Array and value.dtype in _WIDTHS and len(value.shape) == 1 and _is_here(value)
+
+
+def _is_here(array: Array) -> bool:
+    return type(array.data) is not Chunked
 
 
 def pack_counts(counts: dict[str, int]) -> Typed | None:
@@ -49,8 +70,11 @@ def pack_counts(counts: dict[str, int]) -> Typed | None:
 
 
 def unpack_counts(typed: Typed) -> dict[str, int]:
-    states, numbers = typed.value
-    return dict(zip(_state_names(states), numbers.flat(), strict=True))
+    """The dict again, in the order of its columns. Raises NotCanonical for anything but two columns of one length."""
+    states, numbers = _columns(typed)
+    if len(states) != len(numbers):
+        raise NotCanonical(f"counts of {len(states)} states with {len(numbers)} numbers")
+    return dict(zip(states, numbers, strict=True))
 
 
 def pack_memory(memory: list[str]) -> Typed | None:
@@ -63,6 +87,8 @@ def pack_memory(memory: list[str]) -> Typed | None:
 
 
 def unpack_memory(typed: Typed) -> list[str]:
-    table, indices = typed.value
-    names = _state_names(table)
-    return [names[i] for i in indices.flat()]
+    """The list again. Raises NotCanonical for anything but a table and indices into it."""
+    table, indices = _columns(typed)
+    if max(indices, default=-1) >= len(table):
+        raise NotCanonical(f"memory with the index {max(indices)} into {len(table)} states")
+    return [table[i] for i in indices]

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import sys
 from pathlib import Path
 
@@ -57,17 +58,33 @@ def create(path: Path) -> int:
 
 
 def truncate(fd: int, size: int) -> None:
+    """Cut off what stands beyond byte `size`."""
     os.ftruncate(fd, size)
 
 
 def replace(path: Path, data: bytes) -> None:
     """Write a whole file so that at every moment the old or the new content is there, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    fd = create(temporary)
     try:
-        append(fd, data)
-        sync(fd)
-    finally:
-        os.close(fd)
-    os.replace(temporary, path)
+        try:
+            append(fd, data)
+            sync(fd)
+        finally:
+            os.close(fd)
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
+
+
+def make_folders(path: Path) -> None:
+    """Make a folder and those above it, each of them for its owner only and with a name that survives a power cut."""
+    missing = []
+    while not path.is_dir():
+        missing.append(path)
+        path = path.parent
+    for folder in reversed(missing):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        sync_folder(folder.parent)

@@ -1,16 +1,18 @@
 """The index: where each blob lies and what each job is, in SQLite. Derived from the packs, and safe to delete at any time.
 
 Every query first looks at the packs' sizes and reads what is new. Rows carry a check of their own, since SQLite has none:
-a row that fails it makes the whole index be built again, and is never shown.
+a row that fails it makes the whole index be built again, and is never shown. Where the file cannot be written (its lock is
+busy, the disk full, the folder read-only) a copy in memory takes its place.
 """
 
 import json
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
-from contextlib import closing
-from dataclasses import dataclass
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,20 +20,24 @@ from filelock import FileLock, Timeout
 
 from . import pack
 from .codec import Timestamp
-from .intake import Corrupt, Intake, places, seal
+from .errors import Damaged
+from .intake import Corrupt, Intake, Known, as_read, places, seal
 
 VERSION = 1
 LOCK_PATIENCE_S = 5.0
+_REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
+                      sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})  # fmt: skip
 
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value);
-CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, sealed INTEGER, damaged INTEGER);
+CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, sealed INTEGER, damaged INTEGER,
+    seal BLOB);
 CREATE TABLE damage(pack INTEGER, at INTEGER, length INTEGER, reason TEXT);
 CREATE TABLE blobs(digest BLOB, pack INTEGER, frame INTEGER, start INTEGER, stored INTEGER, raw INTEGER, length INTEGER, kind TEXT,
     PRIMARY KEY(digest, pack, frame, start)) WITHOUT ROWID;
-CREATE TABLE keys(key BLOB, digest BLOB, PRIMARY KEY(key, digest)) WITHOUT ROWID;
+CREATE TABLE keys(key BLOB, digest BLOB, pack INTEGER, PRIMARY KEY(key, digest, pack)) WITHOUT ROWID;
 CREATE TABLE records(digest BLOB PRIMARY KEY, job BLOB) WITHOUT ROWID;
-CREATE TABLE withheld(digest BLOB PRIMARY KEY, job BLOB, pack INTEGER) WITHOUT ROWID;
+CREATE TABLE withheld(digest BLOB, pack INTEGER, job BLOB, PRIMARY KEY(digest, pack)) WITHOUT ROWID;
 CREATE INDEX records_job ON records(job);
 CREATE TABLE jobs(id BLOB PRIMARY KEY, created INTEGER, provider TEXT, backend TEXT, status TEXT, kind TEXT, grp TEXT,
     input BLOB, calibration BLOB, provider_job TEXT, body TEXT, seal BLOB) WITHOUT ROWID;
@@ -107,24 +113,33 @@ class Query:
 class Index:
     """The index of the packs in one folder. One instance serves all threads of a process."""
 
-    def __init__(self, file: Path, packs: Path, lock: Path, archive: str):
-        self.file, self.packs, self.archive = file, packs, archive
-        self._lock = FileLock(lock, thread_local=False, poll_interval=0.001)
-        self._mutex = threading.RLock()
+    def __init__(self, folder: Path | None, packs: Path, archive: str):
+        """`folder` holds the index's file and its lock; without one the index is in memory only."""
+        self.packs, self.archive = packs, archive
+        self.file = folder and folder / "index.sqlite"
         self._connection: sqlite3.Connection | None = None
-        self._compared = False
-        self._tails: dict[str, int] = {}  # sizes of packs that end with a tail, so that it is not read at every query
-        self._private = False  # the connection is a copy in memory, because another process holds the lock
+        self.forget()
+        _indexes.add(self)
 
     def forget(self) -> None:
-        """Leave the connection behind without closing it, as a forked child must."""
-        self._connection, self._mutex, self._private = None, threading.RLock(), False
+        """Leave the connection and the lock behind without closing them, as a forked child must."""
+        _left_behind.append(self._connection)
+        self._mutex = threading.RLock()
+        self._lock = self.file and FileLock(self.file.with_suffix(".lock"), thread_local=False, poll_interval=0.001)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._connection: sqlite3.Connection | None = None
+        self._identity: tuple | None = None  # of the file behind the connection; None where that is a copy in memory
+        self._refused = self.file is None  # the file could not be written, and is not tried again with this connection
+        self._compared: set[str] = set()  # packs that were found to be as they were read
+        self._tails: dict[str, tuple] = {}  # what packs were when they were last read: a tail is not read at every query
 
     def close(self) -> None:
         with self._mutex:
             if self._connection is not None:
                 self._connection.close()
-            self._connection = None
+            self._reset()
 
     # Queries
 
@@ -179,7 +194,7 @@ class Index:
 
     def digests_of_key(self, key: bytes) -> list[bytes]:
         """Blobs whose content has this other name, as far as read."""
-        return self._column("SELECT digest FROM keys WHERE key = ?", key, stale=True)
+        return self._column("SELECT DISTINCT digest FROM keys WHERE key = ?", key, stale=True)
 
     def open_packs(self) -> list[tuple[str, int, bytes]]:
         """(name, end of its last commit, that commit's hash) of every pack that is neither sealed nor damaged."""
@@ -191,7 +206,7 @@ class Index:
 
     def withheld(self) -> list[tuple[bytes, bytes]]:
         """(record, job) that a crash left without something they refer to; such records take no part in any job."""
-        return self._ask(lambda db: db.execute("SELECT digest, job FROM withheld ORDER BY digest").fetchall())
+        return self._ask(lambda db: db.execute("SELECT DISTINCT digest, job FROM withheld ORDER BY digest").fetchall())
 
     def statistics(self) -> list[tuple[str, int, int]]:
         """(kind, distinct blobs, their raw bytes) over the archive."""
@@ -199,20 +214,46 @@ class Index:
         return self._ask(lambda db: db.execute(sql).fetchall())
 
     def content(self) -> dict[str, list]:
-        """All that the index says, without row numbers, so that two indexes of the same packs are equal."""
+        """All that the index says of jobs and blobs, without row numbers, so that two indexes of the same packs are equal."""
         name = "(SELECT name FROM packs WHERE packs.id = pack)"
-        queries = {"packs": "name, size, hash, sealed, damaged FROM packs", "records": "digest, job FROM records",
-                   "blobs": f"digest, {name}, frame, start, stored, raw, length, kind FROM blobs", "keys": "key, digest FROM keys",
-                   "jobs": "* FROM jobs", "tags": "tag, job, created FROM tags", "withheld": "digest, job FROM withheld"}  # fmt: skip
+        queries = {"packs": "name, size, hash, synced, sealed, damaged FROM packs", "records": "digest, job FROM records",
+                   "blobs": f"digest, {name}, frame, start, stored, raw, length, kind FROM blobs",
+                   "keys": f"key, digest, {name} FROM keys", "jobs": "* FROM jobs", "tags": "tag, job, created FROM tags",
+                   "withheld": f"digest, {name}, job FROM withheld"}  # fmt: skip
         return self._ask(lambda db: {table: sorted(db.execute(f"SELECT {sql}").fetchall(), key=repr) for table, sql in queries.items()})
 
     def faults(self) -> list[str]:
         """What SQLite itself finds wrong with the file; asked of the file as it is."""
+        if self.file is None or not self.file.exists():
+            return []
         try:
-            with closing(sqlite3.connect(f"{self.file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+            with closing(self._connect("ro")) as db:
                 return [line for (line,) in db.execute("PRAGMA integrity_check") if line != "ok"]
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             return [str(error)]
+
+    def lost_packs(self) -> dict[str, list[bytes]]:
+        """Packs that the file knows and that are gone, with the blobs they held; asked of the file as it is."""
+        if self.file is None or not self.file.exists():
+            return {}
+        try:
+            with closing(self._connect("ro")) as db:
+                files = self._files()
+                gone = {name: row for name, row in db.execute("SELECT name, id FROM packs") if name not in files}
+                return {name: [digest for (digest,) in db.execute("SELECT digest FROM blobs WHERE pack = ?", (row,))]
+                        for name, row in gone.items()}  # fmt: skip
+        except sqlite3.Error:
+            return {}  # `faults` says what is wrong with it
+
+    def confirm(self, digest: bytes) -> None:
+        """Make sure that a blob lies where the index says; if its packs say otherwise, build the index again."""
+
+        def compare(db: sqlite3.Connection) -> None:
+            for path, entry in places(db, self.packs, digest):
+                if not _lists(path, entry):
+                    raise Corrupt
+
+        self._ask(compare)
 
     def refresh(self, progress: Progress | None = None) -> None:
         """Read what is new in the packs."""
@@ -220,164 +261,283 @@ class Index:
 
     def rebuild(self, progress: Progress | None = None) -> None:
         """Delete the index and read all packs again."""
-        with self._mutex, self._lock:
+        with self._mutex:
             self.close()
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                Path(f"{self.file}{suffix}").unlink(missing_ok=True)
-            self._connection = self._create()
-            self._catch_up(self._connection, progress)
+            with self._writing(patience=-1) as allowed:
+                if allowed:
+                    self._remove()
+                self.refresh(progress)
 
     # Connections
 
     def _ask(self, question: Callable[[sqlite3.Connection], _T], progress: Progress | None = None, stale: bool = False) -> _T:
         """The answer of an index that has caught up. One that turns out corrupt is built again first."""
         with self._mutex:
-            try:
-                self._ready(progress, stale)
-                return question(self._connection)
-            except (Corrupt, sqlite3.DatabaseError) as error:
-                if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error) and "no such" not in str(error):
-                    raise  # the disk is full, or a lock: building it again would not help
-                self.rebuild(progress)
-                return question(self._connection)
+            for _ in range(3):  # as it is; built again; in memory
+                try:
+                    self._ready(progress, stale)
+                    return question(self._connection)
+                except (Corrupt, sqlite3.Error) as found:
+                    error = found
+                self._mend(error)
+            raise Damaged(str(self.file or self.packs), f"the index cannot be made ({error!r})")
 
     def _column(self, sql: str, *values, stale: bool = False) -> list:
         return self._ask(lambda db: [value for (value,) in db.execute(sql, values)], stale=stale)
 
     def _ready(self, progress: Progress | None, stale: bool) -> None:
-        if self._private and not stale:
-            self.close()
-            self._private = False
+        """A connection; unless `stale` answers will do, one that has read all that the packs hold."""
+        if self._identity is not None and self._identity != self._identify():
+            self.close()  # deleted, or built again by another process
         if self._connection is None:
-            self._connection = self._open()
+            self._open()
         elif stale:
             return
-        if not self._changed(self._connection):
+        if not self._changed():
+            return
+        with self._writing() as allowed:
+            if allowed and self._identity is None:
+                self.close()
+                self._connection = self._existing()
+                if self._connection is None:
+                    self._begin(allowed)
+            elif not allowed and self._identity is not None:
+                self._copy()
+            self._catch_up(progress)
+
+    def _open(self) -> None:
+        self._connection = self._existing()
+        if self._connection is None:
+            with self._writing() as allowed:
+                self._connection = self._existing()
+                if self._connection is None:
+                    self._begin(allowed)
+
+    @contextmanager
+    def _writing(self, patience: float | None = None) -> Iterator[bool]:
+        """Whether the file may be written inside: its lock is held. A copy in memory does not wait for it, others do a while."""
+        if self._refused:
+            yield False
+            return
+        if patience is None:
+            patience = 0 if self._connection is not None and self._identity is None else LOCK_PATIENCE_S
+        try:
+            self._lock.acquire(timeout=patience)
+        except (Timeout, OSError, NotImplementedError):
+            yield False
             return
         try:
-            with self._lock.acquire(timeout=LOCK_PATIENCE_S):
-                self._catch_up(self._connection, progress)
-        except Timeout:
-            self._connection = self._copy(self._connection)
-            self._private = True
-            self._catch_up(self._connection, progress)
-
-    def _open(self) -> sqlite3.Connection:
-        db = self._existing()
-        if db is None:
-            with self._lock:
-                db = self._existing() or self._create()
-        self._compared = False
-        return db
+            yield True
+        finally:
+            self._lock.release()
 
     def _existing(self) -> sqlite3.Connection | None:
         """The index in its file, or None where there is none, or another archive's or version's, or no database."""
-        if not self.file.exists():
+        if self._refused or not self.file.exists():
             return None
-        db = self._connect()
+        self._identity = self._identify()
+        try:
+            db = self._connect("rw")
+        except sqlite3.Error:
+            return None
         try:
             found = dict(db.execute("SELECT name, value FROM meta"))
             if (found.get("version"), found.get("archive")) == (VERSION, self.archive):
                 return db
-        except sqlite3.DatabaseError:
-            pass  # whatever it is, `_create` replaces it
+        except sqlite3.Error:
+            pass  # whatever it is, a new one replaces it
         db.close()
         return None
 
-    def _create(self) -> sqlite3.Connection:
-        """A new, empty index in place of whatever stands there. The lock is held."""
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            Path(f"{self.file}{suffix}").unlink(missing_ok=True)
-        db = self._connect()
+    def _begin(self, allowed: bool) -> None:
+        """A new, empty index: in place of whatever stands in the file, or in memory where that is not allowed."""
+        allowed = allowed and self._remove()
+        db = self._connect("rwc") if allowed else sqlite3.connect(":memory:", check_same_thread=False)
         db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         with db:
             db.executemany("INSERT INTO meta VALUES (?, ?)", [("version", VERSION), ("archive", self.archive)])
-        return db
+        self._connection, self._identity = db, self._identify() if allowed else None
 
-    def _connect(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self.file, timeout=30, check_same_thread=False)
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        db = sqlite3.connect(f"{self.file.absolute().as_uri()}?mode={mode}", uri=True, timeout=30, check_same_thread=False)
         try:
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = NORMAL")
+            if mode != "ro":
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = NORMAL")
         except sqlite3.DatabaseError:
             pass  # not a database; the first query will say so
         return db
 
-    def _copy(self, db: sqlite3.Connection) -> sqlite3.Connection:
-        copy = sqlite3.connect(":memory:", check_same_thread=False)
-        db.backup(copy)
-        db.close()
-        return copy
+    def _copy(self) -> None:
+        """Go on with a copy in memory."""
+        if self._connection is not None:
+            copy = sqlite3.connect(":memory:", check_same_thread=False)
+            self._connection.backup(copy)
+            self._connection.close()
+            self._connection, self._identity = copy, None
+
+    def _mend(self, error: Exception) -> None:
+        """After an error: go on with a copy in memory where the file cannot be written, else make a new index next."""
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _REFUSED or (code == sqlite3.SQLITE_READONLY and not os.access(self.file, os.W_OK)):
+            try:
+                self._copy()
+            except sqlite3.Error:
+                self.close()
+            self._refused = True
+        else:
+            self.close()
+            with self._writing() as allowed:
+                self._refused = not (allowed and self._remove())
+
+    def _remove(self) -> bool:
+        """Delete the file, the lock held. Whether that could be done."""
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for suffix in ("", "-wal", "-shm", "-journal"):
+                Path(f"{self.file}{suffix}").unlink(missing_ok=True)
+        except OSError:
+            return False
+        return True
+
+    def _identify(self) -> tuple | None:
+        try:
+            found = os.stat(self.file)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     # Catching up
 
-    def _changed(self, db: sqlite3.Connection) -> bool:
-        """Whether packs have come, gone or grown, or (asked once a connection) end otherwise than they were read."""
-        known = {name: row for name, *row in db.execute("SELECT name, size, hash, sealed FROM packs")}
-        found = self._files()
-        if found.keys() != known.keys():
+    def _known(self) -> dict[str, Known]:
+        known = {}
+        for name, *columns, check in self._connection.execute("SELECT name, id, size, hash, synced, sealed, damaged, seal FROM packs"):
+            if check != seal(name, *columns):
+                raise Corrupt
+            known[name] = Known(*columns)
+        return known
+
+    def _changed(self) -> bool:
+        """Whether packs have come, gone or grown, or (asked once of each) are otherwise than they were read."""
+        known, files = self._known(), self._files()
+        if files.keys() != known.keys():
             return True
-        for name, (size, hashed, sealed) in known.items():
-            if sealed:
-                continue
-            now = _size(found[name])
-            if now != size and self._tails.get(name) != now:
-                return True
-            if not self._compared and size and pack.read_hash(Path(found[name]), size) != hashed:
-                return True
-        self._compared = True
+        for name, found in known.items():
+            if name not in self._compared:
+                if not as_read(Path(files[name]), found):
+                    return True
+                self._compared.add(name)
+            if not found.sealed:
+                now = _stamp(files[name])
+                if now[0] != found.size and now != self._tails.get(name):
+                    return True
         return False
 
     def _files(self) -> dict[str, str]:
-        with os.scandir(self.packs) as entries:
-            return {entry.name: entry.path for entry in entries if pack.pack_id(Path(entry.name))}
+        try:
+            with os.scandir(self.packs) as entries:
+                return {entry.name: entry.path for entry in entries if pack.pack_id(Path(entry.name))}
+        except FileNotFoundError:
+            raise Damaged(str(self.packs), "the folder of the packs is missing") from None
 
-    def _catch_up(self, db: sqlite3.Connection, progress: Progress | None) -> None:
+    def _catch_up(self, progress: Progress | None) -> None:
         """Read all that packs hold beyond what the index knows, in one transaction a pack."""
-        files = self._files()
-        known = {name: row for name, *row in db.execute("SELECT name, id, size, hash, sealed FROM packs")}
-        intake = Intake(db, self.packs)
-        for name in known.keys() - files.keys():
+        db, known, files = self._connection, self._known(), self._files()
+        if gone := known.keys() - files.keys():
             with db:
-                intake.forget(known[name][0])
-        total = sum(map(_size, files.values()))
+                intake = Intake(db, self.packs)
+                for name in gone:
+                    intake.forget(known[name].id)
+                intake.fold()
+        stamps = {name: _stamp(path) for name, path in files.items()}  # before reading: what is written meanwhile comes next time
+        total = sum(size for size, _ in stamps.values())
         done = 0
         for name, path in sorted(files.items()):
-            row, size, hashed, sealed = known.get(name) or (None, 0, b"", 0)
-            if not sealed:
-                try:
-                    with db:
-                        intake.read(Path(path), row, size, hashed)
-                        intake.fold()
-                    self._tails[name] = _size(path)
-                except FileNotFoundError:
-                    continue  # removed since the folder was listed; the next query will notice
-            done += _size(path)
+            size = stamps[name][0]
+            try:
+                self._take_in(Path(path), known.get(name), size)
+            except FileNotFoundError:
+                continue  # removed since the folder was listed; the next query will notice
+            self._compared.add(name)
+            self._tails[name] = stamps[name]
+            done += size
             if progress:
                 progress(done, total)
         with db:
-            intake.settle()
+            Intake(db, self.packs).settle()
+
+    def _take_in(self, path: Path, known: Known | None, size: int) -> None:
+        compared = path.name in self._compared
+        if known and compared and known.size == size:
+            return
+        with self._connection as db:
+            intake = Intake(db, self.packs)
+            if known and (not as_read(path, known, compared) or (known.damaged and known.size != size)):
+                intake.forget(known.id)
+                known = None
+            if known is None or (not known.sealed and known.size != size):
+                intake.read(path, known)
+            intake.fold()
 
 
-_ROW = "id, created, status, backend, body, seal"
+_ROW = "id, created, provider, backend, status, kind, grp, input, calibration, provider_job, body, seal"
 
 
-def _row(job: bytes, created: int, status: str, backend: str, body: str, check: bytes) -> Row:
-    if check != seal(job, created, status, backend, body):
+def _row(*columns) -> Row:
+    *columns, check = columns
+    if check != seal(*columns):
         raise Corrupt
-    fields = json.loads(body)
-    fields["created"] = Timestamp(created)
+    fields = json.loads(columns[-1])
+    fields["created"] = Timestamp(columns[1])
     return Row(**fields | {"tags": tuple(fields["tags"]), "names": tuple(fields["names"])})
 
 
-def _size(path: str) -> int:
+def _lists(path: Path, entry: pack.Entry) -> bool:
+    """Whether a pack's own directories list a blob at this place. A pack that is gone is no contradiction."""
     try:
-        return os.path.getsize(path)
+        commits = pack.sealed_commits(path) or pack.scan(path)
+        return any(replace(found, key=None) == entry for commit in commits if type(commit) is pack.Commit for found in commit.entries)
     except FileNotFoundError:
-        return 0
+        return True
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    """(size, time of the last write in ns) of a pack."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns
 
 
 def _range(prefix: str) -> tuple[bytes, bytes]:
     """The lowest and the highest digest that begin with these hexadecimal digits."""
     return bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))
+
+
+# A fork waits until no thread is inside SQLite, whose own locks the child would inherit closed.
+
+
+def _pause() -> None:
+    _paused.indexes = sorted(_indexes, key=id)
+    for index in _paused.indexes:
+        index._mutex.acquire()
+
+
+def _resume() -> None:
+    for index in _paused.indexes:
+        index._mutex.release()
+    _paused.indexes = []
+
+
+def _start_anew() -> None:
+    for index in _paused.indexes:
+        index.forget()
+    _paused.indexes = []
+
+
+_indexes: "weakref.WeakSet[Index]" = weakref.WeakSet()
+_left_behind: list[sqlite3.Connection | None] = []
+_paused = threading.local()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_start_anew)

@@ -4,12 +4,14 @@ import hashlib
 import json
 import os
 import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import codec, model, pack
 from .codec import Link
-from .errors import Damaged, NotCanonical
+from .errors import Damaged, NewerFormat, NotCanonical
 
 BATCH = 5_000  # records folded together
 
@@ -18,111 +20,152 @@ class Corrupt(Exception):
     """The index contradicts itself; it is built again, and nobody outside sees this."""
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the index has read of a pack: up to byte `size`, where a commit with this hash ended.
+
+    Up to `synced` a later commit vouches that it had reached the disk.
+    """
+
+    id: int
+    size: int
+    hash: bytes
+    synced: int
+    sealed: int
+    damaged: int
+
+
 class Intake:
-    """Records read in one catching up, folded into jobs a batch at a time."""
+    """Records read in one transaction, folded into jobs a batch at a time."""
 
     def __init__(self, db: sqlite3.Connection, packs: Path):
         self.db, self.packs = db, packs
         self.jobs: dict[bytes, dict[bytes, dict]] = {}
         self.count = 0
-        self.suspects: dict[int, list[tuple[bytes, dict]]] = {}
-        self.withheld = {digest for (digest,) in db.execute("SELECT digest FROM withheld")}
+        self.blobs: list[tuple] = []
+        self.keys: list[tuple] = []
+        self.suspects: list[tuple[bytes, bytes, dict]] = []
 
-    def read(self, path: Path, row: int | None, size: int, hashed: bytes) -> None:
-        """Take in what a pack holds beyond byte `size`, where the index says its last commit ended with this hash."""
+    def read(self, path: Path, known: Known | None) -> None:
+        """Take in what a pack holds beyond what is known of it, or all of it where nothing is."""
         db = self.db
-        if row is not None and size and pack.read_hash(path, size) != hashed:
-            self.forget(row)  # not the pack that was read: a crash took its end, or somebody put another file there
-            row, size, hashed = None, 0, b""
-        if row is None:
-            row = db.execute("INSERT INTO packs(name, size, hash, sealed, damaged) VALUES (?, 0, x'', 0, 0)", (path.name,)).lastrowid
+        if known is None:
+            row = db.execute("INSERT INTO packs(name) VALUES (?)", (path.name,)).lastrowid
+            known = Known(row, 0, b"", 0, 0, 0)
+        row, size, hashed, synced, damaged = known.id, known.size, known.hash, known.synced, known.damaged
         commits = pack.sealed_commits(path) if size == 0 else None
-        sealed = damaged = False
+        sealed = commits is not None
         suspect_from = None
         with open(path, "rb") as file:
-            for found in commits if commits is not None else pack.scan(path, size):
+            for found in commits if sealed else pack.scan(path, size):
                 if type(found) is pack.Tail:
                     break
                 if type(found) is pack.Seal:
-                    sealed, size = True, os.path.getsize(path)
+                    sealed = True
                     break
                 if type(found) is pack.Damage or not found.whole:
                     damaged = True
                     suspect_from = found.offset if suspect_from is None else suspect_from
                     reason = "bytes that are no commit" if type(found) is pack.Damage else "a commit whose hash does not fit"
-                    db.execute("INSERT INTO damage VALUES (?, ?, ?, ?)", (row, found.offset, found.length, reason))
+                    self.damage(row, found.offset, found.length, reason)
                 if type(found) is pack.Commit:
+                    if found.whole:
+                        synced = max(synced, found.synced)
                     if suspect_from is not None and found.whole and found.synced > suspect_from:
                         suspect_from = None  # what is damaged had reached the disk: no crash did this
                         self.trust(row)
                     self.add(path, file, row, found, suspect=suspect_from is not None)
                     hashed = found.hash
                 size = found.offset + found.length
-        if commits is not None:
-            sealed, size = True, os.path.getsize(path)
-        db.execute("UPDATE packs SET size = ?, hash = ?, sealed = ?, damaged = damaged OR ? WHERE id = ?",
-                   (size, b"" if sealed else hashed, sealed, damaged, row))  # fmt: skip
+        if sealed:
+            size, hashed = os.path.getsize(path), b""
+        db.execute("UPDATE packs SET size = ?, hash = ?, synced = ?, sealed = ?, damaged = ?, seal = ? WHERE id = ?",
+                   (size, hashed, synced, sealed, damaged, seal(path.name, row, size, hashed, synced, int(sealed), int(damaged)), row))  # fmt: skip
 
     def add(self, path: Path, file, row: int, commit: pack.Commit, suspect: bool) -> None:
         """Take in one commit: the places of its blobs and the content of its records."""
-        self.db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                            [(e.digest, row, e.frame, e.start, e.stored, e.raw, e.length, e.kind) for e in commit.entries])  # fmt: skip
-        self.db.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?)", [(e.key, e.digest) for e in commit.entries if e.key])
-        for entry in commit.entries:
-            if entry.kind != pack.RECORD:
-                continue
-            try:
-                record = codec.decode(pack.read(file, path, entry))
-            except (Damaged, NotCanonical) as error:
-                self.db.execute("INSERT INTO damage VALUES (?, ?, ?, ?)", (row, entry.frame, entry.stored, f"a record: {error}"))
-                continue
+        self.blobs += [(e.digest, row, e.frame, e.start, e.stored, e.raw, e.length, e.kind) for e in commit.entries]
+        self.keys += [(e.key, e.digest, row) for e in commit.entries if e.key]
+        for entry, record in self.records(path, file, row, commit.entries):
             job = model.job_of(entry.digest, record) if type(record) is dict else None
             if job is None:
                 continue
             if suspect:
-                self.suspects.setdefault(row, []).append((entry.digest, record))
-                self.db.execute("INSERT OR IGNORE INTO withheld VALUES (?, ?, ?)", (entry.digest, job, row))
-                continue
-            self.take(entry.digest, job, record)
+                self.suspects.append((entry.digest, job, record))
+                self.db.execute("INSERT OR IGNORE INTO withheld VALUES (?, ?, ?)", (entry.digest, row, job))
+            else:
+                self.take(entry.digest, job, record)
         if self.count >= BATCH:
             self.fold()
+
+    def records(self, path: Path, file, row: int, entries: Iterable[pack.Entry]) -> Iterator[tuple[pack.Entry, Any]]:
+        """The readable records of a commit, decoded. One frame holds many of them and is read once."""
+        at, raw = None, b""
+        for entry in entries:
+            if entry.kind != pack.RECORD:
+                continue
+            try:
+                if entry.frame != at:
+                    raw, at = pack.read_frame(file, path, entry.frame, entry.stored, entry.raw), entry.frame
+                data = raw[entry.start : entry.start + entry.length]
+                if codec.digest(data) != entry.digest:
+                    raise Damaged(str(path), f"blob {entry.digest.hex()} has other bytes than its digest says", entry.frame)
+                record = codec.decode(data)
+            except (Damaged, NotCanonical, NewerFormat) as error:
+                self.damage(row, entry.frame, entry.stored, f"a record: {error}")
+                continue
+            yield entry, record
+
+    def damage(self, row: int, at: int, length: int, reason: str) -> None:
+        self.db.execute("INSERT INTO damage VALUES (?, ?, ?, ?)", (row, at, length, reason))
 
     def take(self, digest: bytes, job: bytes, record: dict) -> None:
         self.jobs.setdefault(job, {})[digest] = record
         self.count += 1
 
     def trust(self, row: int) -> None:
-        """The suspect records of a pack were on the disk before the damage: they stand."""
+        """The suspect records of the pack were on the disk before the damage: they stand."""
         self.db.execute("DELETE FROM withheld WHERE pack = ?", (row,))
-        for digest, record in self.suspects.pop(row, ()):
-            self.take(digest, model.job_of(digest, record), record)
+        for suspect in self.suspects:
+            self.take(*suspect)
+        self.suspects = []
 
     def fold(self) -> None:
         """Fold all records taken so far with those that the index had, and write the jobs' rows."""
+        db = self.db
+        db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sorted(self.blobs))
+        db.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", self.keys)
+        new, rows, tags = [], [], []
         for job, records in self.jobs.items():
-            for (digest,) in self.db.execute("SELECT digest FROM records WHERE job = ?", (job,)).fetchall():
-                if digest not in records:
+            known = {digest for (digest,) in db.execute("SELECT digest FROM records WHERE job = ?", (job,))}
+            new += [(digest, job) for digest in records.keys() - known]
+            for digest in known - records.keys():
+                try:
                     records[digest] = self.record(digest)
-            self.db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?)", [(digest, job) for digest in records])
-            self.write(model.fold(job, records))
-        self.jobs, self.count = {}, 0
+                except (Damaged, NotCanonical):
+                    pass  # damaged since it was read: `verify` says so, and the job is what its other records say
+            if known:
+                db.execute("DELETE FROM tags WHERE job = ?", (job,))
+            fields = model.summary(model.fold(job, records))
+            rows.append(_row_of(fields))
+            tags += [(tag, job, fields["created"].ns) for tag in fields["tags"]]
+        db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?)", sorted(new))
+        db.executemany("REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows, key=lambda row: row[0]))
+        db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?)", tags)
+        self.blobs, self.keys, self.jobs, self.count = [], [], {}, 0
 
-    def record(self, digest: bytes) -> dict:
+    def record(self, digest: bytes) -> Any:
+        """The value of a blob that the index knows. Raises Corrupt where it can be read nowhere, Damaged, NotCanonical."""
+        damage = None
         for path, entry in places(self.db, self.packs, digest):
-            with open(path, "rb") as file:
-                return codec.decode(pack.read(file, path, entry))
-        raise Corrupt
-
-    def write(self, folded: model.Folded) -> None:
-        fields = model.summary(folded)
-        job, created = fields["id"], fields["created"].ns
-        body = json.dumps(_jsonable(fields), ensure_ascii=False, separators=(",", ":"))
-        columns = (job, created, fields["provider"], fields["backend"], fields["status"], fields["kind"], fields["group"],
-                   fields["input"] and fields["input"].digest, fields["calibration"] and fields["calibration"].digest,
-                   fields["provider_job"], body, seal(job, created, fields["status"], fields["backend"], body))  # fmt: skip
-        self.db.execute("REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", columns)
-        if fields["tags"]:
-            self.db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?)", [(tag, job, created) for tag in fields["tags"]])
+            try:
+                with open(path, "rb") as file:
+                    return codec.decode(pack.read(file, path, entry))
+            except FileNotFoundError:
+                continue
+            except Damaged as error:
+                damage = error
+        raise damage or Corrupt
 
     def forget(self, row: int) -> None:
         """Take a pack out; its records go where no other pack has them."""
@@ -131,8 +174,7 @@ class Intake:
                           "(SELECT 1 FROM blobs WHERE digest = b.digest AND pack != ?)", (row, pack.RECORD, row)).fetchall()  # fmt: skip
         jobs = {job for digest in gone for (job,) in db.execute("SELECT job FROM records WHERE digest = ?", digest)}
         db.executemany("DELETE FROM records WHERE digest = ?", gone)
-        db.execute("DELETE FROM keys WHERE digest IN (SELECT digest FROM blobs WHERE pack = ?)", (row,))
-        for table in ("blobs", "damage", "withheld"):
+        for table in ("blobs", "keys", "damage", "withheld"):
             db.execute(f"DELETE FROM {table} WHERE pack = ?", (row,))
         db.execute("DELETE FROM packs WHERE id = ?", (row,))
         for job in jobs:
@@ -143,40 +185,76 @@ class Intake:
 
     def settle(self) -> None:
         """Withheld records whose blobs have turned up, here or in another pack, take their place."""
-        for digest, job in self.db.execute("SELECT digest, job FROM withheld").fetchall():
-            record = self.record(digest)
-            if self.complete(record, set()):
+        for digest, job in self.db.execute("SELECT DISTINCT digest, job FROM withheld ORDER BY digest").fetchall():
+            try:
+                record = self.record(digest)
+            except (Damaged, NotCanonical):
+                continue  # it stays withheld
+            if self.complete(record):
                 self.db.execute("DELETE FROM withheld WHERE digest = ?", (digest,))
                 self.take(digest, job, record)
         self.fold()
 
-    def complete(self, value: Any, seen: set[bytes]) -> bool:
+    def complete(self, value: Any) -> bool:
         """Whether all that `value` refers to can be read, down to the last link."""
-        for link in codec.links(value):
-            if link.digest in seen:
-                continue
-            seen.add(link.digest)
-            try:
-                if not self.complete(self.record(link.digest), seen):
+        seen, pending = set(), [value]
+        while pending:
+            for link in codec.links(pending.pop()):
+                if link.digest in seen:
+                    continue
+                seen.add(link.digest)
+                try:
+                    pending.append(self.record(link.digest))
+                except (Corrupt, Damaged, NotCanonical):
                     return False
-            except (Corrupt, Damaged, NotCanonical, FileNotFoundError):
-                return False
         return True
+
+
+def as_read(path: Path, known: Known, compared: bool = False) -> bool:
+    """Whether a pack begins with what the index has read of it.
+
+    An index may have outlived a power cut that its packs did not: what no later commit vouches for is hashed again, unless
+    that was done before (`compared`).
+    """
+    if known.sealed:
+        return os.path.getsize(path) == known.size
+    if not known.size or known.damaged:
+        return os.path.getsize(path) >= known.size
+    if pack.read_hash(path, known.size) != known.hash:
+        return False
+    at = known.size if compared else known.synced
+    if at < known.size:
+        for found in pack.scan(path, at):
+            if type(found) is not pack.Commit or not found.whole:
+                return False
+            at = found.offset + found.length
+            if at >= known.size:
+                break
+    return at == known.size
 
 
 def places(db: sqlite3.Connection, packs: Path, digest: bytes) -> list[tuple[Path, pack.Entry]]:
     """Everywhere a blob lies, sealed packs first."""
     found = db.execute("SELECT name, kind, length, frame, stored, raw, start FROM blobs JOIN packs ON packs.id = pack "
-                       "WHERE digest = ? ORDER BY sealed DESC, name", (digest,))  # fmt: skip
+                       "WHERE digest = ? ORDER BY sealed DESC, name", (digest,)).fetchall()  # fmt: skip
+    if not all(type(number) is int and number >= 0 for row in found for number in row[2:]):
+        raise Corrupt
     return [(packs / name, pack.Entry(kind, digest, length, None, frame, stored, raw, start))
             for name, kind, length, frame, stored, raw, start in found]  # fmt: skip
 
 
-def seal(job: bytes, created: int, status: str, backend: str, body: str) -> bytes:
-    """The check of a job's row, over all that a listing shows or orders by."""
-    return hashlib.sha256(b"\0".join((job, str(created).encode(), status.encode(), backend.encode(), body.encode()))).digest()[:8]
+def seal(*columns: Any) -> bytes:
+    """The check of a row, over all its columns."""
+    return hashlib.sha256(repr(columns).encode("utf-8", "surrogatepass")).digest()[:8]
 
 
-def _jsonable(fields: dict[str, Any]) -> dict[str, Any]:
-    return {key: value.hex() if type(value) is bytes else str(value) if type(value) is Link else value
-            for key, value in fields.items() if key != "created"}  # fmt: skip
+def _row_of(fields: dict[str, Any]) -> tuple:
+    body = json.dumps({key: _jsonable(value) for key, value in fields.items() if key != "created"}, ensure_ascii=False, separators=(",", ":"))
+    columns = (fields["id"], fields["created"].ns, fields["provider"], fields["backend"], fields["status"], fields["kind"],
+               fields["group"], fields["input"] and fields["input"].digest, fields["calibration"] and fields["calibration"].digest,
+               fields["provider_job"], body)  # fmt: skip
+    return *columns, seal(*columns)
+
+
+def _jsonable(value: Any) -> Any:
+    return value.hex() if type(value) is bytes else str(value) if type(value) is Link else value

@@ -9,7 +9,6 @@ from . import codec, model
 from .codec import Link
 from .errors import JobFailed, NotFinished
 from .index import Row
-from .providers import registry
 from .store import Store
 
 POLL_S = 0.05
@@ -162,6 +161,24 @@ class Job:
         return codec.digest(codec.encode(["seal", 1, [Link(digest) for digest in sorted(reached)]])).hex()
 
     @property
+    def blobs(self) -> list[tuple[str, str, int]]:
+        """(kind, digest, bytes) of each blob that the job's records refer to, down to the last link, records left out.
+
+        In the order met. Raises Damaged, and NotFound for a blob that is missing.
+        """
+        folded = self.folded
+        records = {folded.id, *(attempt.digest for attempt in folded.attempts)}
+        pending = [link for record in self.history for link in codec.links(record)]
+        met: dict[bytes, tuple[str, str, int]] = {}
+        for link in pending:  # grows on the way
+            if link.digest not in met and link.digest not in records:
+                data = self._store.get(link.digest)
+                kind = self._store.index.places(link.digest)[0][1].kind
+                met[link.digest] = (kind, str(link), len(data))
+                pending += codec.links(codec.decode(data))
+        return list(met.values())
+
+    @property
     def input(self) -> Any:
         """The SDK's own input objects, as they were given. Raises MissingExtra."""
         return self._provider().load_input(self._value, self.record)
@@ -173,6 +190,20 @@ class Job:
     def counts(self, index: int = 0) -> dict[str, int]:
         """Counts of circuit `index` as {bit string: count}; needs no SDK. Raises NotFinished, JobFailed, BadInput."""
         return self._provider().counts(self._value, self.record, self._with_result(), index)
+
+    def data(self) -> list[dict[str, Any]]:
+        """What came out of each circuit, as plain values by name; counts as {bit string: count}. Needs no SDK.
+
+        Empty where the result is not a list of circuits' results. Raises NotFinished, JobFailed.
+        """
+        outcome = self._with_result()
+        result = self._value(outcome["result"])
+        experiments = result.get("results", ())
+        found = [dict(experiment.get("data", {})) for experiment in experiments]
+        for index, values in enumerate(found):
+            if "counts" in values:
+                values["counts"] = self._provider().counts(lambda link: result, self.record, outcome, index)
+        return found
 
     def result(self, wait: bool = False) -> Any:
         """The SDK's own result object, equal to the original, without any network.
@@ -197,6 +228,8 @@ class Job:
         return self._value(link)
 
     def _provider(self):
+        from .providers import registry  # listings need no entry points, and reading those costs more than a listing
+
         return registry.named(self.provider)
 
     def _value(self, link: Link) -> Any:

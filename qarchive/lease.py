@@ -1,12 +1,13 @@
 """The lease of a pack: who may append to it. One writer a pack, so that writers share no lock.
 
-`spec/format.md`, "Writing", is the contract; the order of calls in `Lease.append` and `Lease.seal` is the promise that
-nothing acknowledged is lost.
+`spec/format.md`, "Writing", is the contract; the order of calls in `Lease.append`, `Lease.sync` and `Lease.seal` is the
+promise that nothing acknowledged is lost.
 """
 
 import hashlib
 import os
 import secrets
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,14 +18,21 @@ from . import disk, pack
 
 ABANDONED = ".abandoned"  # beside a pack: a sync of it failed, so nobody resumes it
 
+_kept: list[FileLock] = []  # locks of packs that could not be marked so: held as long as this process lives
+
 
 class Lease:
-    """One open pack and the right to append to it, until it is sealed, given up or the process ends."""
+    """One open pack and the right to append to it, until it is sealed, given up or the process ends.
 
-    def __init__(self, path: Path, lock: FileLock | None, fd: int, end: int, fresh: bool):
-        self.path, self.end, self.synced = path, end, 0 if fresh else end
-        self.fresh = fresh  # its name may not be on the disk yet
-        self._lock, self._fd = lock, fd
+    `end` is where its last commit ended, and up to `synced` it would survive a power cut. One thread at a time may append;
+    any may sync meanwhile.
+    """
+
+    def __init__(self, path: Path, lock: FileLock | None, fd: int, end: int):
+        self._process, self._fd, self._lock = os.getpid(), fd, lock
+        self.path, self.end, self.synced = path, end, 0
+        self._syncing = threading.Lock()
+        self._failure: OSError | None = None
         self._compressor = zstandard.ZstdCompressor(level=pack.LEVEL, write_checksum=True, write_content_size=True)
 
     @property
@@ -36,19 +44,31 @@ class Lease:
         return self.end >= pack.SEAL_SIZE
 
     def append(self, blobs: list[pack.Blob]) -> None:
-        """Write one commit. It is not yet on the disk: `sync` is. Raises OSError, and the pack must then be abandoned."""
+        """Write one commit. It is not yet on the disk: `sync` is. After any exception the pack must be given up."""
         data = pack.build(pack.pack_id(self.path), self.end, self.synced, blobs, self._compressor)
         disk.append(self._fd, data)
         self.end += len(data)
 
-    def sync(self) -> None:
-        """Return when all commits so far would survive a power cut, and the pack's own name too."""
-        end = self.end
-        disk.sync(self._fd)
-        if self.fresh:
-            disk.sync_folder(self.path.parent)
-            self.fresh = False
-        self.synced = end
+    def sync(self, end: int | None = None) -> None:
+        """Return when the commits up to byte `end` (None: all so far) would survive a power cut, and the pack's name too.
+
+        Threads that wait here share one sync. Raises OSError; then nobody knows what reached the disk, a second sync would
+        not tell, and every later call raises the same.
+        """
+        with self._syncing:
+            if self.synced >= (self.end if end is None else end):
+                return
+            if self._failure is not None:
+                raise OSError(*self._failure.args)
+            reached = self.end
+            try:
+                disk.sync(self._fd)
+                if not self.synced:
+                    disk.sync_folder(self.path.parent)
+            except OSError as error:
+                self._failure = error
+                raise
+            self.synced = reached
 
     def seal(self) -> None:
         """End the pack with its trailer. What stands before is on the disk first: others rely on a seal they can see."""
@@ -56,87 +76,101 @@ class Lease:
         commits, content = [], hashlib.sha256()
         for found in pack.scan(self.path):
             if type(found) is not pack.Commit or not found.whole:
-                raise OSError(f"{self.path} is damaged at byte {found.offset}")
+                _abandon(self.path)
+                raise OSError(f"damaged at byte {found.offset}")
             commits.append(found)
         with open(self.path, "rb") as file:
             while piece := file.read(1 << 20):
                 content.update(piece)
         disk.append(self._fd, pack.build_trailer(pack.pack_id(self.path), self.end, content.digest(), commits))
-        disk.sync(self._fd)
+        try:
+            disk.sync(self._fd)
+        except OSError:
+            pass  # others may have seen the seal, so it stays; should a power cut take it, the pack is an open one again
         self.release()
 
     def release(self) -> None:
         """Leave the pack as it is, for the next writer. An empty one leaves no file behind."""
-        fd, self._fd = self._fd, -1
-        if fd >= 0:
-            os.close(fd)
+        with self._syncing:
+            fd, self._fd = self._fd, -1
+        if fd < 0:
+            return
+        os.close(fd)
+        if self.end == 0:
+            self.path.unlink(missing_ok=True)
+        if self._lock is not None:
+            self._lock.release()
             if self.end == 0:
-                self.path.unlink(missing_ok=True)
-            if self._lock is not None:
-                self._lock.release()
+                Path(self._lock.lock_file).unlink(missing_ok=True)
 
-    def give_up(self, *, synced: bool) -> None:
-        """Leave the pack after a failure: cut off the part of a commit that failed to be written or, after a failed
-        sync (`synced` is False), keep every later writer away, since nobody knows what reached the disk."""
+    def give_up(self) -> bool:
+        """Leave the pack after a failure. Whether all its commits are on the disk.
+
+        If so, what remains of the write that failed is cut off, for the next writer. If not, no writer comes back to it.
+        """
         try:
-            if synced:
-                disk.truncate(self._fd, self.end)
-            else:
-                os.close(disk.create(self.path.with_suffix(ABANDONED)))
+            self.sync()
         except OSError:
-            pass  # the disk takes nothing any more: a tail stays, which `verify` reports and the next writer moves aside
+            if not _abandon(self.path) and self._lock is not None:
+                _kept.append(self._lock)
+                self._lock = None
+            self.release()
+            return False
+        try:
+            disk.truncate(self._fd, self.end)
+        except OSError:
+            pass  # a tail stays, which `verify` reports and the next writer moves aside
         self.release()
-
-    def descriptor(self) -> int:
-        """A descriptor of its own, to sync without keeping writers waiting; the caller closes it."""
-        return os.dup(self._fd)
-
-    def mark_synced(self, end: int) -> None:
-        """What ends at byte `end` is on the disk, and so is the pack's name."""
-        self.fresh = False
-        self.synced = max(self.synced, end)
-
-    def __del__(self):
-        self.release()
+        return True
 
     def forget(self) -> None:
         """Close the file and leave the lock to the parent process, as a forked child must."""
         os.close(self._fd)
         self._fd = -1
 
+    def __del__(self):
+        if self._process == os.getpid():
+            self.release()
 
-def acquire(packs: Path, locks: Path, quarantine: Path, candidates: Iterable[tuple[str, int]], shared: bool) -> Lease:
+
+def acquire(packs: Path, locks: Path, quarantine: Path, candidates: Iterable[tuple[str, int, bytes]], shared: bool) -> Lease:
     """The lease of the first free open pack, or of a new one.
 
-    `candidates` are (name, end of a whole commit) of packs believed open. On a file system where flock cannot be trusted
-    (`shared` is False) a new pack is taken and nobody's is resumed. Raises OSError.
+    `candidates` are (name, end of a whole commit, its hash) of packs believed open. On a file system where flock cannot be
+    trusted (`shared` is False) a new pack is taken and nobody's is resumed. Raises OSError.
     """
-    for name, end in candidates if shared else ():
+    for name, end, hashed in candidates if shared else ():
         lock = _lock(locks, name)
         try:
             lock.acquire(blocking=False)
         except Timeout:
             continue
-        lease = _resume(packs / name, lock, end, quarantine)
+        lease = None
+        try:
+            lease = _resume(packs / name, lock, end, hashed, quarantine)
+        finally:
+            if lease is None:
+                lock.release()
         if lease is not None:
             return lease
-        lock.release()
     path = packs / f"{secrets.token_hex(16)}.pack"
     lock = None
     if shared:
         lock = _lock(locks, path.name)
         lock.acquire(blocking=False)
-    return Lease(path, lock, disk.create(path), 0, fresh=True)
+    return Lease(path, lock, disk.create(path), 0)
 
 
 def _lock(locks: Path, name: str) -> FileLock:
     return FileLock(locks / f"{name}.lock", thread_local=False, fallback_to_soft=False)
 
 
-def _resume(path: Path, lock: FileLock, end: int, quarantine: Path) -> Lease | None:
+def _resume(path: Path, lock: FileLock, end: int, hashed: bytes, quarantine: Path) -> Lease | None:
     """The lease of a pack whose lock is held, its torn tail moved aside; None where it cannot be resumed."""
     if path.with_suffix(ABANDONED).exists() or not path.exists():
         return None
+    if end and pack.read_hash(path, end) != hashed:
+        return None  # not the pack that the caller knows
     tail = None
     for found in pack.scan(path, end):
         if type(found) is pack.Tail:
@@ -152,8 +186,13 @@ def _resume(path: Path, lock: FileLock, end: int, quarantine: Path) -> Lease | N
     except BaseException:
         os.close(fd)
         raise
-    # Its last writer may have died before a sync: what it wrote counts as on the disk only after ours.
-    return Lease(path, lock, fd, end, fresh=True)
+    lease = Lease(path, lock, fd, end)
+    try:
+        lease.sync()  # its last writer may have died before its own, and commits here may rely on what it wrote
+    except OSError:
+        lease.give_up()
+        return None
+    return lease
 
 
 def _move_aside(path: Path, fd: int, tail: pack.Tail, quarantine: Path) -> None:
@@ -161,7 +200,17 @@ def _move_aside(path: Path, fd: int, tail: pack.Tail, quarantine: Path) -> None:
     with open(path, "rb") as file:
         file.seek(tail.offset)
         content = file.read(tail.length)
-    quarantine.mkdir(exist_ok=True)
-    disk.replace(quarantine / f"{path.stem}-{tail.offset}.tail", content)
+    disk.make_folders(quarantine)
+    disk.replace(quarantine / f"{path.stem}-{tail.offset}-{hashlib.sha256(content).hexdigest()[:8]}.tail", content)
     disk.truncate(fd, tail.offset)
-    disk.sync(fd)
+
+
+def _abandon(path: Path) -> bool:
+    """Keep every later writer away from a pack. Whether that could be written."""
+    try:
+        os.close(disk.create(path.with_suffix(ABANDONED)))
+    except FileExistsError:
+        return True
+    except OSError:
+        return False
+    return True

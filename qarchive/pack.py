@@ -5,19 +5,22 @@ Everything here is about bytes; who may append to a pack is decided in `lease`, 
 
 import hashlib
 import os
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgpack
 import zstandard
 
 from . import codec
-from .errors import Damaged, NewerFormat, NotCanonical
+from .errors import Damaged, NewerFormat, NotCanonical, NotEncodable
 
 VERSION = 1
 SEAL_SIZE = 64 << 20  # a pack that has grown to this is sealed
 FRAME_SIZE = 1 << 20  # blobs share a frame up to this many raw bytes
+MAX_HEADER = 64 << 20  # of a commit's header: what it lists is read into memory before anything else is known
 LEVEL = 3
 RECORD = "record"
 
@@ -28,6 +31,7 @@ _PREFIX = struct.Struct("<4sI8s")
 _END = struct.Struct("<32sQ8s")
 _HASH = 32
 FOOTER_SIZE = 8 + _HASH
+_KIND = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,10 @@ class Seal:
 
 
 def build(pack: bytes, offset: int, synced: int, blobs: list[Blob], compressor: zstandard.ZstdCompressor) -> bytes:
-    """The bytes of one commit. Records stand last among `blobs`, so that they get a frame of their own."""
+    """The bytes of one commit. Records stand last among `blobs`, so that they get a frame of their own. Raises NotEncodable."""
+    for blob in blobs:
+        if not _KIND.match(blob.kind):
+            raise NotEncodable(f"a blob of the kind {blob.kind!r}")
     frames, sizes = [], []
     pending, pending_size = [], 0
     for i, blob in enumerate(blobs):
@@ -103,17 +110,23 @@ def build(pack: bytes, offset: int, synced: int, blobs: list[Blob], compressor: 
             frames.append(frame)
             sizes.append([len(frame), pending_size])
             pending, pending_size = [], 0
-    listed = [[blob.kind, len(blob.data), blob.digest, *([blob.key] if blob.key else [])] for blob in blobs]
-    body = codec.encode([VERSION, pack, offset, synced, sizes, listed])
-    header = _PREFIX.pack(HEADER, len(MARK) + len(body) + _HASH, MARK) + body
+    listed = [_listed(blob.kind, len(blob.data), blob.digest, blob.key) for blob in blobs]
+    body = msgpack.packb([VERSION, pack, offset, synced, sizes, listed])  # lists, text, bytes and small integers: canonical as it is
+    size = len(MARK) + len(body) + _HASH
+    if size > MAX_HEADER:
+        raise NotEncodable(f"{len(blobs)} blobs in one commit")
+    header = _PREFIX.pack(HEADER, size, MARK) + body
     commit = b"".join((header, hashlib.sha256(header).digest(), *frames))
     return commit + FOOTER + struct.pack("<I", _HASH) + hashlib.sha256(commit).digest()
 
 
 def build_trailer(pack: bytes, offset: int, content: bytes, commits: list[Commit]) -> bytes:
     """The trailer that seals a pack: its directories together and the hash of what stands before it."""
-    listed = [[c.offset, c.length, [[e.kind, e.length, e.digest, e.key, e.frame, e.stored, e.raw, e.start] for e in c.entries]]
-              for c in commits]  # fmt: skip
+    listed = []
+    for commit in commits:
+        sizes = [[entry.stored, entry.raw] for entry in commit.entries if entry.start == 0]
+        blobs = [_listed(entry.kind, entry.length, entry.digest, entry.key) for entry in commit.entries]
+        listed.append([commit.offset, commit.length, commit.synced, sizes, blobs])
     body = codec.encode([VERSION, pack, offset, content, listed])
     payload = MARK + body
     size = len(payload) + _END.size
@@ -174,10 +187,7 @@ def sealed_commits(path: Path) -> list[Commit] | None:
     """
     with open(path, "rb") as file:
         found = _trailer(file, path, pack_id(path), os.fstat(file.fileno()).st_size)
-    if found is None:
-        return None
-    return [Commit(offset, length, offset, tuple(Entry(k, d, n, key, f, s, r, at) for k, n, d, key, f, s, r, at in entries), b"")
-            for offset, length, entries in found[1]]  # fmt: skip
+    return found[1] if found else None
 
 
 def read_hash(path: Path, end: int) -> bytes:
@@ -198,10 +208,12 @@ def read(file, path: Path, entry: Entry) -> bytes:
 
 def read_frame(file, path: Path, offset: int, stored: int, raw: int) -> bytes:
     """The raw bytes of one zstd frame whose sizes were declared beforehand; never more memory than that."""
+    if not _plausible(stored, raw):
+        raise Damaged(str(path), f"a frame said to be {stored} bytes for {raw}", offset)
     file.seek(offset)
     frame = file.read(stored)
     try:
-        if len(frame) == stored and zstandard.frame_content_size(frame) == raw <= codec.MAX_BYTES:
+        if len(frame) == stored and zstandard.frame_content_size(frame) == raw:
             return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
         reason = "a frame with other sizes than its directory says"
     except zstandard.ZstdError as error:
@@ -209,22 +221,26 @@ def read_frame(file, path: Path, offset: int, stored: int, raw: int) -> bytes:
     raise Damaged(str(path), reason, offset)
 
 
+def _listed(kind: str, length: int, name: bytes, key: bytes | None) -> list:
+    """A blob as headers and trailers list it."""
+    return [kind, length, name] if key is None else [kind, length, name, key]
+
+
 def _commit(file, path, pack, at, end) -> Commit | None:
     """The commit at byte `at`, or None where there is no valid header or it goes beyond `end`."""
     found = _header(file, path, pack, at, end)
     if found is None:
         return None
-    header, (synced, sizes, listed) = found
+    header, synced, sizes, entries = found
     length = len(header) + sum(stored for stored, _ in sizes) + FOOTER_SIZE
-    entries = _entries(at + len(header), sizes, listed)
-    if entries is None:
-        return None
     if at + length > end:
-        return Commit(at, end - at, synced, entries, b"", whole=False)
+        return None
     running = hashlib.sha256(header)
     left = length - len(header) - FOOTER_SIZE
     while left:
         piece = file.read(min(left, 1 << 20))
+        if not piece:
+            return None  # a writer cut it off while it was being read
         running.update(piece)
         left -= len(piece)
     footer = file.read(FOOTER_SIZE)
@@ -232,48 +248,82 @@ def _commit(file, path, pack, at, end) -> Commit | None:
     return Commit(at, length, synced, entries, footer[-_HASH:], whole)
 
 
-def _header(file, path, pack, at, end):
-    """(bytes, (synced, frame sizes, blobs)) of the header at byte `at`, the file left behind it; None if it is none."""
+def _header(file, path, pack, at, end) -> tuple[bytes, int, list, tuple[Entry, ...]] | None:
+    """(bytes, synced, frame sizes, entries) of the header at byte `at`, the file left behind it; None if it is none."""
     file.seek(at)
     prefix = file.read(_PREFIX.size)
     if len(prefix) < _PREFIX.size:
         return None
     magic, size, mark = _PREFIX.unpack(prefix)
-    if magic != HEADER or mark != MARK or size < len(MARK) + _HASH or at + 8 + size > end:
+    if magic != HEADER or mark != MARK or not len(MARK) + _HASH < size <= MAX_HEADER or at + 8 + size > end:
         return None
     rest = file.read(size - len(MARK))
     body, checksum = rest[:-_HASH], rest[-_HASH:]
     if hashlib.sha256(prefix + body).digest() != checksum:
         return None
+    found = _directory(path, pack, at, body, 6)
+    if found is None:
+        return None
+    synced, sizes, listed = found
+    entries = _entries(at + len(prefix) + len(rest), sizes, listed)
+    if entries is None or not _is_size(synced, at):
+        return None
+    return prefix + rest, synced, sizes, entries
+
+
+def _directory(path, pack, at, body, size) -> list | None:
+    """What follows version, pack and offset in the list of a header or trailer; None where it is not this pack's at `at`."""
     try:
         found = codec.decode(body)
-    except NotCanonical:
+    except (NotCanonical, NewerFormat):
         return None
-    if type(found) is not list or not found or type(found[0]) is not int:
+    if type(found) is not list or [type(item) for item in found[:3]] != [int, bytes, int] or found[1:3] != [pack, at]:
         return None
     if found[0] > VERSION:
         raise NewerFormat(str(path), found[0], VERSION)
-    if len(found) != 6 or found[1] != pack or found[2] != at:
-        return None
-    return prefix + rest, found[3:]
+    return found[3:] if found[0] == VERSION and len(found) == size else None
 
 
 def _entries(at, sizes, listed) -> tuple[Entry, ...] | None:
-    """Places of all blobs: frames follow each other, and blobs fill each of them. None where the sums do not fit."""
+    """Places of all blobs: frames follow each other, and blobs fill each of them. None where anything does not fit."""
+    if type(sizes) is not list or type(listed) is not list or not sizes:
+        return None
     entries = []
     pending = iter(listed)
-    for stored, raw in sizes:
+    for frame in sizes:
+        if type(frame) is not list or len(frame) != 2 or not _plausible(*frame):
+            return None
+        stored, raw = frame
         start = 0
         while start < raw:
-            kind, length, name, *key = next(pending, (None, 0, None))
-            if kind is None or length <= 0:
+            entry = _entry(next(pending, None), at, stored, raw, start)
+            if entry is None:
                 return None
-            entries.append(Entry(kind, name, length, key[0] if key else None, at, stored, raw, start))
-            start += length
-        if start != raw:
-            return None
+            entries.append(entry)
+            start += entry.length
         at += stored
-    return tuple(entries) if next(pending, None) is None else None
+    return tuple(entries) if len(entries) == len(listed) else None
+
+
+def _entry(blob, frame, stored, raw, start) -> Entry | None:
+    """One listed blob, or None where it is not as `_listed` writes it or goes beyond its frame."""
+    if type(blob) is not list or len(blob) not in (3, 4):
+        return None
+    kind, length, *names = blob
+    if type(kind) is not str or not _KIND.match(kind) or not _is_size(length, raw - start) or not length:
+        return None
+    if not all(type(name) is bytes and len(name) == _HASH for name in names):
+        return None
+    return Entry(kind, names[0], length, names[1] if len(names) == 2 else None, frame, stored, raw, start)
+
+
+def _plausible(stored, raw) -> bool:
+    """Whether a frame can have these sizes: not empty, within the limit, and not larger than zstd makes any input."""
+    return _is_size(raw, codec.MAX_BYTES) and raw > 0 and _is_size(stored, raw + (raw >> 8) + 128) and stored > 0
+
+
+def _is_size(value, most: int) -> bool:
+    return type(value) is int and 0 <= value <= most
 
 
 def _find_header(file, path, pack, start, end) -> int | None:
@@ -285,9 +335,9 @@ def _find_header(file, path, pack, start, end) -> int | None:
         window = file.read(min(4 << 20, end - at))
         found = window.find(HEADER)
         while found >= 0:
-            if window[found + 8 : found + 16] == MARK or found + 16 > len(window):
-                if _header(file, path, pack, at + found, end) is not None:
-                    return at + found
+            looks_like_one = window[found + 8 : found + 16] == MARK or found + 16 > len(window)
+            if looks_like_one and _header(file, path, pack, at + found, end) is not None:
+                return at + found
             found = window.find(HEADER, found + 1)
         if len(window) <= overlap:
             return None
@@ -308,24 +358,48 @@ def _was_trailer(file, at, size) -> bool:
     return file.read(len(END)) == END or (magic == TRAILER and mark == MARK and at + 8 + length == size)
 
 
-def _trailer(file, path, pack, size):
-    """(Seal, listed directories) of a sealed pack; None where the file does not end with a valid trailer."""
+def _trailer(file, path, pack, size) -> tuple[Seal, list[Commit]] | None:
+    """(Seal, commits) of a sealed pack; None where the file does not end with a valid trailer."""
     if size < _END.size:
         return None
     file.seek(size - _END.size)
-    checksum, length, end = _END.unpack(file.read(_END.size))
-    if end != END or not _END.size + 8 <= length <= size:
+    checksum, length, end = _END.unpack(file.read(_END.size).ljust(_END.size, b"\0"))
+    if end != END or not _PREFIX.size + _END.size <= length <= min(size, codec.MAX_BYTES):
         return None
-    file.seek(size - length)
+    at = size - length
+    file.seek(at)
     head = file.read(length - _END.size)
-    if head[:4] != TRAILER or hashlib.sha256(head).digest() != checksum:
+    if head[: _PREFIX.size] != _PREFIX.pack(TRAILER, length - 8, MARK) or hashlib.sha256(head).digest() != checksum:
         return None
-    try:
-        found = codec.decode(head[8 + len(MARK) :])
-    except NotCanonical:
+    found = _directory(path, pack, at, head[_PREFIX.size :], 5)
+    if found is None:
         return None
-    if found[0] > VERSION:
-        raise NewerFormat(str(path), found[0], VERSION)
-    if found[1] != pack or found[2] != size - length:
+    content, listed = found
+    commits = _commits(listed, at)
+    if commits is None or type(content) is not bytes or len(content) != _HASH:
         return None
-    return Seal(found[2], found[3]), found[4]
+    return Seal(at, content), commits
+
+
+def _commits(listed, end) -> list[Commit] | None:
+    """The commits that a trailer at byte `end` lists, one after another from byte 0; None where anything does not fit."""
+    if type(listed) is not list:
+        return None
+    commits = []
+    at = 0
+    for commit in listed:
+        if type(commit) is not list or len(commit) != 5:
+            return None
+        offset, length, synced, sizes, blobs = commit
+        if type(offset) is not int or offset != at or not _is_size(length, end - at):
+            return None
+        if not _is_size(synced, at) or type(sizes) is not list:
+            return None
+        frames = sum(frame[0] for frame in sizes if type(frame) is list and frame and type(frame[0]) is int)
+        first = at + length - FOOTER_SIZE - frames
+        entries = _entries(first, sizes, blobs)
+        if entries is None or first <= at:
+            return None
+        commits.append(Commit(at, length, synced, entries, b""))
+        at += length
+    return commits if at == end else None

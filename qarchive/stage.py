@@ -20,12 +20,12 @@ class Stage:
 
     def put(self, kind: str, value: object, key: bytes | None = None) -> Link:
         """Keep `value` as a blob of its own, without its credentials. Raises NotEncodable."""
-        if kind not in _OPAQUE:
+        data = codec.encode(value, self._spill)
+        if kind not in _OPAQUE and redact.suspects(data):
             clean = redact.tree(value)
             if clean is not value:
                 self.gap(kind, "a credential was removed")
-                value = clean
-        data = codec.encode(value, self._spill)
+                data = codec.encode(clean, self._spill)
         digest = codec.digest(data)
         self.blobs[digest] = Blob(kind, digest, data, key)
         if key is not None:
@@ -44,6 +44,12 @@ class Stage:
     def gap(self, what: str, reason: str) -> None:
         """Say that `what` is not in the archive, and why."""
         self.gaps.append({"what": what, "reason": redact.text(reason)})
+
+    def put_again(self, blob: Blob) -> Link:
+        """Keep a blob that was made before and does not change; it costs nothing where the archive has it."""
+        if not self.again(Link(blob.digest)):
+            self.blobs[blob.digest] = blob
+        return Link(blob.digest)
 
     def record(self, record: dict) -> Link:
         """Keep a record. Its digest is its name."""

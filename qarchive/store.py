@@ -14,7 +14,7 @@ from pathlib import Path
 
 from . import codec, disk, lease, pack
 from .codec import Timestamp
-from .errors import ArchiveWarning, BadInput, CannotWrite, Damaged, NewerFormat, NoArchive, NotFound
+from .errors import ArchiveWarning, BadInput, Damaged, NewerFormat, NoArchive, NotEncodable, NotFound, QArchiveError
 from .index import Index
 
 FORMAT = 1
@@ -42,7 +42,7 @@ class Store:
     def __init__(self, path: Path, archive: str, created: str):
         self.path, self.id, self.created = path, archive, created
         self.packs, self.locks, self.quarantine = path / "packs", path / "locks", path / "quarantine"
-        self.index = Index(*_index_place(path, archive), archive)
+        self.index = Index(_index_folder(path, archive), self.packs, archive)
         self._on_fork: list[Callable[[], None]] = []
         self._reset()
         _stores.add(self)
@@ -51,7 +51,9 @@ class Store:
     def create(cls, path: Path) -> "Store":
         """A new archive in `path`, which is missing or an empty folder. Raises BadInput, CannotWrite."""
         try:
-            path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            if path.is_file():
+                raise BadInput(str(path), "is a file", "an archive is a folder")
+            disk.make_folders(path)
             if any(path.iterdir()):
                 raise BadInput(str(path), "is a folder that holds other files", "name a new or an empty one")
             for name in ("packs", "locks"):
@@ -60,9 +62,6 @@ class Store:
             identity = {"format": FORMAT, "id": secrets.token_hex(16), "created": str(Timestamp.now())}
             identity["check"] = _check(identity)
             disk.replace(path / MARKER, (json.dumps(identity, indent=1) + "\n").encode())
-            disk.sync_folder(path.parent)
-        except (FileExistsError, NotADirectoryError):
-            raise BadInput(str(path), "is a file", "an archive is a folder") from None
         except OSError as error:
             raise disk.cannot_write(path, error) from error
         return cls.open(path)
@@ -70,27 +69,29 @@ class Store:
     @classmethod
     def open(cls, path: Path) -> "Store":
         """The archive in `path`. Raises NoArchive, BadInput, Damaged, NewerFormat."""
-        if path.is_file():
-            raise BadInput(str(path), "is a file", "an archive is a folder")
         try:
+            if path.is_file():
+                raise BadInput(str(path), "is a file", "an archive is a folder")
             text = (path / MARKER).read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise NoArchive(str(path)) from None
+        except OSError as error:
+            raise BadInput(str(path), f"cannot be read ({error.strerror})", "ask its owner for read access") from error
         try:
             identity = json.loads(text)
             version, archive, created = identity["format"], identity["id"], identity["created"]
             bytes.fromhex(archive)
-        except (ValueError, KeyError, TypeError):
+            check = _check(identity)
+        except (ValueError, KeyError, TypeError, RecursionError, NotEncodable):
             raise Damaged(str(path / MARKER), "is not the identity of an archive") from None
         if type(version) is int and version > FORMAT:
             raise NewerFormat(str(path), version, FORMAT)
-        if identity.get("check") != _check(identity) or version != FORMAT:
+        if identity.get("check") != check or version != FORMAT:
             raise Damaged(str(path / MARKER), "its check does not fit its content")
         return cls(path, archive, created)
 
     def _reset(self) -> None:
         self._mutex = threading.RLock()
-        self._sync_mutex = threading.Lock()
         self._lease: lease.Lease | None = None
         self._own: set[bytes] = set()  # digests in the leased pack, since it was leased
         self._own_keys: dict[bytes, bytes] = {}
@@ -106,11 +107,13 @@ class Store:
         """Append blobs and records, leaving out what a sealed pack or this writer's own already holds.
 
         Returns when it would survive a kill and, if `durable`, a power cut; otherwise a power cut within the next second
-        may take it. Raises CannotWrite, and then nothing was recorded.
+        may take it. Raises CannotWrite: then it is not acknowledged, though it may turn up later; the same commit again
+        is harmless.
         """
         with self._mutex:
             found, end = self._append(blobs)
-        if durable or self._unsynced_size > UNSYNCED_MAX:
+            crowded = self._unsynced_size > UNSYNCED_MAX
+        if durable or crowded:
             self._sync(found, end)
         else:
             self._sync_soon()
@@ -122,17 +125,21 @@ class Store:
                 self._append([])
             found = self._lease
             end = found.end if found else 0
-        if found and found.synced < end:
+        if found:
             self._sync(found, end)
 
     def close(self) -> None:
         """Flush and give the pack back. The store can be used again afterwards, and then takes a lease anew."""
-        self.flush()
-        with self._mutex:
-            if self._lease:
-                self._lease.release()
-                self._lease = None
-            self.index.close()
+        while True:
+            self.flush()
+            with self._mutex:
+                if self._homeless or (self._lease and self._lease.synced < self._lease.end):
+                    continue  # another thread has written meanwhile
+                if self._lease:
+                    self._lease.release()
+                self._leave()
+                self.index.close()
+                return
 
     def may_omit(self, digest: bytes) -> bool:
         """Whether a commit can refer to this blob without bringing it along."""
@@ -162,7 +169,7 @@ class Store:
                 self._take_lease()
 
     def _append(self, blobs: list[pack.Blob]) -> tuple[lease.Lease, int]:
-        """Write commits that lost their pack, then this one. (lease, its end) to be synced."""
+        """Write commits that lost their pack, then this one. (lease, its end) to be synced. The mutex is held."""
         if self._lease is not None and self._lease.full:
             self._seal()
         for attempt in (1, 2):
@@ -178,6 +185,9 @@ class Store:
                 self._give_up(self._lease)
                 if attempt == 2:
                     raise disk.cannot_write(self.packs, error) from error
+            except BaseException:  # a key pressed, say: how much of the commit was written is not known
+                self._give_up(self._lease)
+                raise
         raise AssertionError("unreachable")
 
     def _write(self, blobs: list[pack.Blob]) -> None:
@@ -194,66 +204,55 @@ class Store:
     def _take_lease(self) -> None:
         try:
             self.index.refresh()
-            candidates = [(name, end) for name, end, _ in self.index.open_packs()]
+            candidates = self.index.open_packs()
+            others = len(self.index.pack_names()) > len(candidates)
             self._lease = lease.acquire(self.packs, self.locks, self.quarantine, candidates, shared=True)
         except OSError as error:
             raise disk.cannot_write(self.packs, error) from error
-        self._own, self._own_keys = set(), {}
-        self._look_up = self._lease.end > 0 or len(candidates) < len(self.index.pack_names())
+        self._look_up = others or self._lease.end > 0
 
     def _seal(self) -> None:
-        found, self._lease = self._lease, None
+        found = self._lease
         try:
             found.seal()
-            self._synced(found.end)
         except OSError:
-            self._lease = found
             self._give_up(found)
+        else:
+            self._leave()
 
     def _give_up(self, found: lease.Lease) -> None:
-        """Leave a pack that failed. What it holds unsynced is synced if that still works, or else written again."""
+        """Leave a pack that failed, unless that was done. What is not on the disk is written again, to another pack."""
         with self._mutex:
             if self._lease is not found:
                 return
-            try:
-                found.sync()
-                self._synced(found.end)
-                found.give_up(synced=True)
-            except OSError:
-                self._homeless += [blobs for _, blobs in self._unsynced]
-                self._unsynced, self._unsynced_size = [], 0
-                found.give_up(synced=False)
-            self._lease, self._own, self._own_keys = None, set(), {}
+            unsynced = [blobs for _, blobs in self._unsynced]
+            self._leave()
+            if not found.give_up():
+                self._homeless = unsynced + self._homeless  # in the order of writing: later ones refer to earlier ones
+
+    def _leave(self) -> None:
+        """Forget the lease and what lies in its pack."""
+        self._lease, self._own, self._own_keys = None, set(), {}
+        self._unsynced, self._unsynced_size = [], 0
 
     def _sync(self, found: lease.Lease, end: int) -> None:
-        """Bring a lease's pack to the disk up to `end`. Threads that wait here share one sync."""
-        with self._sync_mutex:
-            with self._mutex:
-                if found.synced >= end or found is not self._lease:
-                    descriptor = -1
-                else:
-                    descriptor, reached = found.descriptor(), found.end
-            if descriptor >= 0:
-                try:
-                    disk.sync(descriptor)
-                    if found.fresh:
-                        disk.sync_folder(self.packs)
-                    with self._mutex:
-                        found.mark_synced(reached)
-                        if self._lease is found:
-                            self._synced(reached)
-                    return
-                except OSError:
-                    with self._mutex:
-                        if self._lease is found:
-                            self._homeless += [blobs for _, blobs in self._unsynced]
-                            self._unsynced, self._unsynced_size = [], 0
-                            self._lease, self._own, self._own_keys = None, set(), {}
-                            found.give_up(synced=False)
-                finally:
-                    os.close(descriptor)
-        if found.synced < end:
-            self.flush()
+        """Return when what was committed to a lease up to byte `end` is on the disk, there or elsewhere. Raises CannotWrite."""
+        for attempt in (1, 2):
+            try:
+                found.sync(end)
+            except OSError as error:
+                with self._mutex:
+                    self._give_up(found)
+                    if attempt == 2:
+                        raise disk.cannot_write(found.path, error) from error
+                    if self._lease is None and not self._homeless:
+                        return  # another thread has written it again, synced and closed
+                    found, end = self._append([])
+            else:
+                with self._mutex:
+                    if self._lease is found:
+                        self._synced(found.synced)
+                return
 
     def _synced(self, end: int) -> None:
         self._unsynced = [(at, blobs) for at, blobs in self._unsynced if at > end]
@@ -268,8 +267,8 @@ class Store:
 
     def get(self, digest: bytes) -> bytes:
         """The canonical bytes of a blob, checked. Raises NotFound, or Damaged where no undamaged copy exists."""
+        damage = None
         for retry in (False, True):
-            damage = None
             for path, entry in self.index.places(digest):
                 try:
                     with open(path, "rb") as file:
@@ -278,11 +277,9 @@ class Store:
                     continue  # the pack was replaced by another since; the index is asked once more
                 except Damaged as error:
                     damage = damage or error
-            if damage:
-                raise damage
             if not retry:
-                self.index.refresh()
-        raise NotFound(f"blob {digest.hex()}", str(self.path))
+                self.index.confirm(digest)
+        raise damage or NotFound(f"blob {digest.hex()}", str(self.path))
 
     def value(self, digest: bytes) -> object:
         """The decoded value of a blob, with long byte strings read into memory."""
@@ -298,7 +295,6 @@ class Store:
         """In a forked child: leave the parent its pack, its lock and what it has not synced, and start anew."""
         if self._lease is not None:
             self._lease.forget()
-        self.index.forget()
         self._reset()
         for callback in self._on_fork:
             callback()
@@ -316,11 +312,15 @@ class _Syncer:
         self._mutex = threading.Lock()
 
     def request(self, store: "Store") -> None:
-        with self._mutex:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, daemon=True, name="qarchive sync")
-                self._thread.start()
         self._queue.put((time.monotonic() + SHARED_SYNC_S, store))
+        with self._mutex:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, daemon=True, name="qarchive sync")
+                try:
+                    self._thread.start()
+                except RuntimeError:  # the interpreter is shutting down
+                    self._thread = None
+                    store.flush()
 
     def _run(self) -> None:
         while True:
@@ -329,7 +329,7 @@ class _Syncer:
             store._dirty = False
             try:
                 store.flush()
-            except CannotWrite as error:
+            except QArchiveError as error:
                 warnings.warn(f"jobs of the last second are not yet on the disk: {error}", ArchiveWarning, stacklevel=1)
             del store
 
@@ -339,38 +339,58 @@ def _check(identity: dict) -> str:
     return codec.digest(codec.encode(named)).hex()[:16]
 
 
-def _index_place(path: Path, archive: str) -> tuple[Path, Path, Path]:
-    """(index file, packs folder, lock file): in the archive, or in the user's cache where the archive cannot be written."""
+def _index_folder(path: Path, archive: str) -> Path | None:
+    """Where the index is kept: in the archive, or in the user's cache where that cannot be written, or only in memory."""
     folder = path / "index"
-    try:
-        folder.mkdir(exist_ok=True, mode=0o700)
-        writable = os.access(folder, os.W_OK)
-    except OSError:
-        writable = False
-    if not writable:
-        from platformdirs import user_cache_path
+    if _can_write(folder):
+        return folder
+    from platformdirs import user_cache_path
 
-        folder = user_cache_path("qarchive") / codec.digest(f"{path.resolve()}\0{archive}".encode()).hex()[:32]
+    folder = user_cache_path("qarchive") / codec.digest(f"{path.resolve()}\0{archive}".encode()).hex()[:32]
+    return folder if _can_write(folder) else None
+
+
+def _can_write(folder: Path) -> bool:
+    try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder / "index.sqlite", path / "packs", folder / "index.lock"
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def _flush_all() -> None:
     for store in list(_stores):
         try:
             store.flush()
-        except CannotWrite as error:
+        except QArchiveError as error:
             warnings.warn(f"the last jobs are not on the disk: {error}", ArchiveWarning, stacklevel=1)
 
 
-def _reset_all() -> None:
+# A fork waits until no thread is inside a store, so that the child never inherits half a step.
+
+
+def _pause() -> None:
+    _paused.stores = sorted(_stores, key=id)
+    for store in _paused.stores:
+        store._mutex.acquire()
+
+
+def _resume() -> None:
+    for store in _paused.stores:
+        store._mutex.release()
+    _paused.stores = []
+
+
+def _start_anew() -> None:
     global _syncer
     _syncer = _Syncer()
-    for store in list(_stores):
+    for store in _paused.stores:
         store._after_fork()
+    _paused.stores = []
 
 
 _syncer = _Syncer()
+_paused = threading.local()
 atexit.register(_flush_all)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_all)
+    os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_start_anew)

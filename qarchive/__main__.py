@@ -1,0 +1,5 @@
+"""`python -m qarchive` is `qarchive`."""
+
+from .cli import main
+
+main()

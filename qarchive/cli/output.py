@@ -1,0 +1,194 @@
+"""How things look: tables, JSON, escaped text, colour, progress. Data goes to stdout, everything else to stderr."""
+
+import json
+import os
+import shutil
+import sys
+import time
+import unicodedata
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from ..codec import Timestamp
+
+PATIENCE_S = 0.5  # work shorter than this shows no progress
+_GAP = "  "
+_NARROWEST = 8  # columns of a terminal that a cell keeps when its table is fitted
+_STATUS_COLOURS = {
+    **dict.fromkeys(("ERROR", "REFUSED", "TIMED_OUT"), "red"),
+    **dict.fromkeys(("CANCELLED", "PARTIAL", "UNKNOWN"), "yellow"),
+    **dict.fromkeys(("SENDING", "QUEUED", "RUNNING", "PAUSED"), "cyan"),
+}
+
+
+def clean(text: object) -> str:
+    """Text on one line and without anything that a terminal would obey: control, format and unassigned characters as escapes."""
+    text = str(text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
+
+
+def clean_lines(text: str) -> str:
+    """As `clean`, with line ends and tabs kept."""
+    return "".join(c if c in "\n\t" or c.isprintable() else clean(c) for c in text)
+
+
+def write(text: str = "") -> None:
+    """A line, or several, on stdout."""
+    click.echo(text)
+
+
+def note(text: object) -> None:
+    """One line on stderr."""
+    click.echo(f"qarchive: {clean(text)}", err=True)
+
+
+def dump(fields: dict[str, Any]) -> str:
+    """A JSON document: pure ASCII, indented for a terminal, on one line otherwise."""
+    return json.dumps(fields, indent=2 if on_terminal() else None, allow_nan=False)
+
+
+def document(name: str, **fields: Any) -> None:
+    """One JSON document on stdout; `name` and the version 1 are its schema."""
+    write(dump({"schema": f"qarchive/{name}/1", **fields}))
+
+
+def on_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def paint(text: str, **style: Any) -> str:
+    """Text in a colour, where stdout is a terminal and nobody objects ($NO_COLOR, TERM=dumb)."""
+    if not text or not on_terminal() or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return text
+    return click.style(text, **style)
+
+
+def heading(text: str) -> str:
+    return paint(text, bold=True)
+
+
+def paint_status(cell: str) -> str:
+    colour = _STATUS_COLOURS.get(cell.strip())
+    return paint(cell, fg=colour) if colour else cell
+
+
+def count(number: int, noun: str, plural: str = "") -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def size(number: float) -> str:
+    """Bytes for people, in powers of 1000."""
+    units = ["B", "kB", "MB", "GB", "TB"]
+    while number >= 999.5 and len(units) > 1:
+        number /= 1000
+        del units[0]
+    return f"{number:.0f} {units[0]}" if units[0] == "B" or number >= 99.5 else f"{number:.1f} {units[0]}"
+
+
+def minute(moment: Timestamp) -> str:
+    return f"{str(moment)[:16]}Z"
+
+
+def second(moment: Timestamp) -> str:
+    return f"{str(moment)[:19]}Z"
+
+
+def width(text: str) -> int:
+    """Columns that a text takes in a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def cut(text: str, columns: int) -> str:
+    """Text that takes at most so many columns of a terminal, with an ellipsis where its end is left out."""
+    if width(text) <= columns:
+        return text
+    ellipsis = "…" if (sys.stdout.encoding or "").lower().startswith("utf") else "..."
+    while text and width(text) > columns - len(ellipsis):
+        text = text[:-1]
+    return text.rstrip() + ellipsis
+
+
+class Table:
+    """Rows under a header. Columns are as wide as the rows of the first batch need.
+
+    `right` are the columns of numbers; `yielding` are those that are cut, the widest first, where a terminal is too narrow.
+    In a pipe nothing is cut.
+    """
+
+    def __init__(self, header: Sequence[str], right: Iterable[int] = (), yielding: Sequence[int] = (), indent: str = ""):
+        self.header, self.right, self.yielding, self.indent = header, frozenset(right), yielding, indent
+        self._widths: list[int] | None = None
+
+    def write(self, rows: Sequence[Sequence[str]], status: int | None = None) -> None:
+        """Print a batch of rows; `status` is the column that is coloured as a status."""
+        first = self._widths is None
+        if first:
+            self._widths = self._fit([self.header, *rows])
+            if any(self.header):
+                write(paint(self._line(self.header), dim=True))
+        lines = [self._line(row, status) for row in rows]
+        if lines:
+            write("\n".join(lines))
+
+    def _fit(self, rows) -> list[int]:
+        widths = [max(map(width, column)) for column in zip(*rows)]
+        if on_terminal():
+            excess = width(self.indent) + sum(widths) + len(_GAP) * (len(widths) - 1) - shutil.get_terminal_size().columns
+            while excess > 0 and (wide := [column for column in self.yielding if widths[column] > _NARROWEST]):
+                widths[max(wide, key=widths.__getitem__)] -= 1
+                excess -= 1
+        return widths
+
+    def _line(self, row, status=None) -> str:
+        cells = []
+        for column, (text, columns) in enumerate(zip(row, self._widths)):
+            text = cut(text, columns) if on_terminal() and column in self.yielding else text
+            padding = " " * (columns - width(text))
+            cell = padding + text if column in self.right else text + padding
+            cells.append(paint_status(cell) if column == status else cell)
+        return self.indent + _GAP.join(cells).rstrip()
+
+
+def pairs(fields: Iterable[tuple[str, str]], indent: str = "") -> None:
+    """Names and values, one a line, the values aligned; fields without a value are left out."""
+    shown = [(name, value) for name, value in fields if value]
+    columns = max((width(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        write(f"{indent}{paint(name + ' ' * (columns - width(name)), dim=True)}{_GAP}{value}")
+
+
+class Progress:
+    """A bar on stderr for work that takes long, where stderr is a terminal. Called with what is done and the total, in bytes."""
+
+    def __init__(self, label: str):
+        self.label = label
+        self._shown = 0
+        self._next = time.monotonic() + PATIENCE_S
+        self._active = sys.stderr is not None and sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if not self._active or now < self._next:
+            return
+        self._next = now + 0.1
+        part = done / total if total else 1.0
+        filled = round(20 * part)
+        line = f"{self.label} [{'#' * filled}{' ' * (20 - filled)}] {part:4.0%} of {size(total)}"
+        sys.stderr.write(f"\r{line.ljust(self._shown)}")
+        sys.stderr.flush()
+        self._shown = len(line)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._shown:
+            sys.stderr.write(f"\r{' ' * self._shown}\r")
+            sys.stderr.flush()

@@ -1,0 +1,341 @@
+"""Commands about jobs and blobs: list, show, result, input, cat. None needs an SDK, but for an SDK's own formats."""
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from .. import codec, model
+from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
+from ..job import Job
+from . import output, results, values
+from .shell import complete_job, json_option, opened
+
+_PAGE = 200
+_BLOBS = 12  # shown of a job
+_MAIN = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime", "numpy", "scipy")
+_AGO = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+job_argument = click.argument("reference", metavar="JOB", shell_complete=complete_job)
+
+
+class Moment(click.ParamType):
+    """A time: ISO text, UTC unless it says otherwise, or so long ago (90m, 24h, 7d, 2w)."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if ago := re.fullmatch(r"(\d{1,6})([mhdw])", value):
+            return datetime.now(UTC) - timedelta(**{_AGO[ago[2]]: int(ago[1])})
+        try:
+            moment = datetime.fromisoformat(value)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except ValueError:
+            return self.fail(f"{value!r} is no time; give one such as 2026-11-21, 2026-11-21T08:00 (UTC) or 7d", param, ctx)
+
+
+class Status(click.Choice):
+    """One of our statuses, in capitals or not."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert(value.upper(), param, ctx)
+
+
+@click.command("list")
+@click.option("--provider", help="Only jobs of this provider, such as aer.")
+@click.option("--backend", help="Only jobs on the backend of this name.")
+@click.option(
+    "--status", type=Status(model.STATUSES), metavar="STATUS", help=f"Only jobs in this state: {', '.join(model.STATUSES)}."
+)
+@click.option("--kind", type=click.Choice(("simulator", "qpu", "local", "mock")), help="Only jobs on backends of this kind.")
+@click.option("--tag", help="Only jobs with this tag.")
+@click.option("--group", help="Only jobs of this group.")
+@click.option(
+    "--since",
+    type=Moment(),
+    help="Only jobs made at this time or later: 2026-11-21, 2026-11-21T08:00 (UTC), or 7d (ago; m h d w).",
+)
+@click.option("--until", type=Moment(), help="Only jobs made before this time.")
+@click.option("--order", type=click.Choice(("newest", "oldest")), default="newest", show_default=True, help="What comes first.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), metavar="N", default=20, show_default=True, help="At most N jobs; 0 for all."
+)
+@json_option("list")
+@click.pass_obj
+def list_jobs(where: str | None, limit: int, as_json: bool, **filters: Any) -> None:
+    """List jobs, the newest first.
+
+    Times are UTC. The last column holds the circuits' names (three at most), then the group in brackets, then the tags.
+
+    \b
+    Example: qarchive list --status DONE --since 7d
+    """
+    with opened(where) as archive:
+        jobs = archive.jobs(**filters, limit=limit or None)
+        if as_json:
+            rows = [_row_json(job.row) for job in jobs]
+            shown = len(rows)
+        else:
+            table = output.Table(("ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "SIZE", "NAMES"), right=(4, 5), yielding=(6, 3))
+            shown = 0
+            for page in jobs.pages(_PAGE):
+                table.write([_row_text(job.row) for job in page], status=2)
+                shown += len(page)
+        total = shown if not limit or shown < limit else len(archive.jobs(**filters))
+        if as_json:
+            output.document("list", jobs=rows, total=total)
+        elif not total:
+            filtered = any(value is not None for name, value in filters.items() if name != "order")
+            hint = " fits" if filtered else " yet; `qarchive run FILE` adds one, and so does a wrapped backend"
+            output.note(f"no job in {archive.path}{hint}")
+        elif shown < total:
+            output.note(f"{shown:,} of {total:,} jobs; --limit 0 shows all")
+
+
+@click.command()
+@job_argument
+@json_option("show")
+@click.pass_obj
+def show(where: str | None, reference: str, as_json: bool) -> None:
+    """Show everything about a job.
+
+    The digests shown are those that `qarchive cat` takes. With --json they are whole, and nothing is left out.
+
+    \b
+    Example: qarchive show latest
+    """
+    with opened(where) as archive:
+        job = archive.job(reference)
+        problems: list[QArchiveError] = []
+        (_show_json if as_json else _show_text)(job, _Reader(problems))
+        if problems:
+            raise problems[0]  # what can be read was shown; what cannot be decides the exit code
+
+
+@click.command()
+@job_argument
+@click.option("--circuit", type=click.IntRange(min=0), metavar="N", help="Only circuit N, counted from 0.")
+@click.option(
+    "--all", "everything", is_flag=True, help="All states of all circuits, not only the 20 most frequent of 10 circuits."
+)
+@json_option("result")
+@click.pass_obj
+def result(where: str | None, reference: str, circuit: int | None, everything: bool, as_json: bool) -> None:
+    """Print what came out of a job.
+
+    Counts for each circuit, and what else there is by its kind and size; --json prints all of it. Exit code 9 where the job
+    has not finished or has failed.
+
+    \b
+    Example: qarchive result latest
+    """
+    with opened(where) as archive:
+        job = archive.job(reference)
+        if as_json:
+            output.document("result", job=job.id, status=job.status, error=job.error, circuits=results.as_json(job, circuit),
+                            value=values.to_json(job.get(job.outcome["result"])))  # fmt: skip
+        else:
+            results.show(job, circuit, everything)
+
+
+@click.command("input")
+@job_argument
+@click.option("--circuit", type=click.IntRange(min=0), metavar="N", help="Only circuit N, counted from 0.")
+@click.option(
+    "--format", "form", type=click.Choice(("qasm", "qpy")), default="qasm", show_default=True, help="OpenQASM 3 or QPY."
+)
+@click.option(
+    "-o", "--output", "target", type=click.Path(dir_okay=False), metavar="FILE", help="Write to FILE instead of stdout."
+)
+@json_option("input")
+@click.pass_obj
+def input_(where: str | None, reference: str, circuit: int | None, form: str, target: str | None, as_json: bool) -> None:
+    """Print what went into a job, as OpenQASM 3.
+
+    Several circuits are several programs, each after a comment with its number and name. --json also gives metadata and
+    parameter binds. QPY is exact, but only Qiskit can read it.
+
+    \b
+    Example: qarchive input latest --format qpy -o circuits.qpy
+    """
+    with opened(where) as archive:
+        job = archive.job(reference)
+        places = results.chosen(circuit, job.row.size)
+        if as_json:
+            value = values.to_json(job.get(job.record["input"]))
+            output.document("input", job=job.id, circuits=_programs_json(job, places), value=value)
+        elif form == "qpy":
+            from ..providers import qiskit_files
+
+            if target is None and output.on_terminal():
+                raise BadInput("--format qpy", "is binary", "name a file with -o, or send it to a pipe")
+            content = qiskit_files.qpy_bytes(job.input, places)
+            _put(content, target)
+        else:
+            programs, names = job.text(), _names(job)
+            titles = [f"// circuit {place}: {output.clean(names[place])}\n" if len(places) > 1 else "" for place in places]
+            text = "\n".join(f"{title}{programs[place].rstrip()}\n" for title, place in zip(titles, places))
+            if target is None:
+                click.echo(output.clean_lines(text), nl=False)
+            else:
+                _put(text.encode(), target)
+
+
+@click.command(epilog=f"JSON: {values.JSON_FORMS}")
+@click.argument("digest")
+@click.option("--raw", is_flag=True, help="The blob's canonical msgpack bytes, whose SHA-256 is the digest.")
+@click.option("--full", is_flag=True, help="Long lists, arrays and texts in full.")
+@json_option("cat")
+@click.pass_obj
+def cat(where: str | None, digest: str, raw: bool, full: bool, as_json: bool) -> None:
+    """Print a blob by its digest, or a prefix of it.
+
+    A prefix has 4 digits or more. The blob is shown in a form like JSON, with long parts shortened.
+
+    \b
+    Example: qarchive cat 3f9a1c2d4e5f
+    """
+    with opened(where) as archive:
+        data = archive.blob(digest)
+        if raw:
+            if output.on_terminal():
+                raise BadInput("--raw", "is binary", "send it to a file or a pipe")
+            _put(data, None)
+        elif as_json:
+            output.document("cat", digest=codec.digest(data).hex(), value=values.to_json(codec.decode(data)))
+        else:
+            output.write(values.to_text(codec.decode(data), full))
+
+
+def _put(content: bytes, target: str | None) -> None:
+    if target is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+    else:
+        with open(target, "wb") as file:
+            file.write(content)
+
+
+def _row_text(row: Any) -> tuple[str, ...]:
+    names = ", ".join(row.names) + (", ..." if row.names and row.size > len(row.names) else "")
+    shots = "-" if row.shots is None else str(row.shots)
+    labels = [names, f"[{row.group}]" if row.group else "", *(f"#{tag}" for tag in row.tags)]
+    return (row.id[:12], output.minute(row.created), output.clean(row.status), output.clean(f"{row.provider}:{row.backend}"),
+            shots, str(row.size), output.clean(" ".join(filter(None, labels))))  # fmt: skip
+
+
+def _row_json(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in row.__slots__} | {"created": str(row.created)}
+
+
+class _Reader:
+    """Reads parts of a job; what cannot be read is None, and its error is kept."""
+
+    def __init__(self, problems: list[QArchiveError]):
+        self.problems = problems
+
+    def __call__(self, part: Callable[[], Any]) -> Any:
+        try:
+            return part()
+        except NotFinished:
+            return None
+        except QArchiveError as error:
+            self.problems.append(error)
+            return None
+
+
+def _show_json(job: Job, read: _Reader) -> None:
+    record = job.folded.record or {}
+    environment = read(lambda: job.environment)
+    blobs = [{"kind": kind, "digest": digest, "bytes": size} for kind, digest, size in read(lambda: job.blobs) or ()]
+    output.document("show", **_row_json(job.row) | {
+        "names": list(record.get("names", ())), "labels": values.to_json(record.get("labels", {})), "gaps": job.gaps,
+        "config": values.to_json(read(lambda: job.config)), "environment": values.to_json(environment),
+        "backend_snapshot": values.to_json(read(lambda: job.backend_snapshot)),
+        "calibrations": values.to_json(read(lambda: job.calibrations)),
+        "usage": values.to_json(job.usage), "error": values.to_json(job.error), "seal": read(lambda: job.seal), "blobs": blobs,
+        "history": values.to_json(job.history)})  # fmt: skip
+
+
+def _show_text(job: Job, read: _Reader) -> None:
+    row, folded = job.row, job.folded
+    record = folded.record or {}
+    labels, attempt = record.get("labels", {}), folded.current
+    started = attempt.record["created"] if attempt and attempt.record else None
+    ended = job.outcome["created"] if job.outcome else None
+    took = f" ({_duration(started, ended)})" if started and ended else ""
+    names = list(record.get("names", ()))
+    shown = ", ".join(names[:5]) + (f", ... {len(names) - 5:,} more" if len(names) > 5 else "")
+    params = ", ".join(f"{name} = {values.to_text(value)}" for name, value in labels.get("params", {}).items())
+    output.pairs([
+        ("job", job.id),
+        ("status", output.paint_status(output.clean(job.status))),
+        ("created", output.second(row.created)),
+        ("ended", output.second(ended) + took if ended else ""),
+        ("backend", output.clean(f"{row.provider}:{row.backend} ({row.kind})")),
+        ("provider job", output.clean(job.provider_job or "")),
+        ("circuits", f"{row.size}" + (f": {output.clean(shown)}" if shown else "")),
+        ("shots", "" if row.shots is None else f"{row.shots:,}"),
+        ("group", output.clean(labels.get("group", ""))),
+        ("tags", output.clean(", ".join(labels.get("tags", ())))),
+        ("params", output.clean(params)),
+        ("attempts", str(len(folded.attempts)) if len(folded.attempts) > 1 else ""),
+        ("usage", values.to_text(job.usage) if job.usage else ""),
+        ("seal", read(lambda: job.seal) or ""),
+    ])  # fmt: skip
+    if job.error:
+        _section("error")
+        output.write(f"  {output.clean(job.error.get('type', ''))}: {output.clean(job.error.get('message', ''))}")
+    config = read(lambda: job.config) or {}
+    options = config.get("options", config)
+    if options:
+        _section("options")
+        output.pairs([(output.clean(name), values.to_text(value, indent="  ")) for name, value in options.items()], indent="  ")
+    if environment := read(lambda: job.environment):
+        packages = environment.get("packages", {})
+        _section("environment")
+        system = f"{environment.get('python')} on {environment.get('system')} {environment.get('machine')}"
+        found = [(name, output.clean(packages[name])) for name in _MAIN if name in packages]
+        output.pairs([("python", output.clean(system)), *found], indent="  ")
+    if job.gaps:
+        _section("gaps")
+        output.pairs([(output.clean(gap["what"]), output.clean(gap["reason"])) for gap in job.gaps], indent="  ")
+    _section("history")
+    rows = [(entry["digest"][:12], output.second(entry["created"]) if "created" in entry else "-", entry["type"],
+             entry.get("status", "")) for entry in job.history]  # fmt: skip
+    output.Table(("", "", "", ""), indent="  ").write([tuple(map(output.clean, row)) for row in rows])
+    blobs = read(lambda: job.blobs) or []
+    if blobs:
+        _section("blobs")
+        rows = [(digest[:12], output.clean(kind), output.size(size)) for kind, digest, size in blobs[:_BLOBS]]
+        output.Table(("", "", ""), right=(2,), indent="  ").write(rows)
+        if len(blobs) > _BLOBS:
+            output.write(f"  {len(blobs) - _BLOBS:,} more; --json lists all")
+
+
+def _section(name: str) -> None:
+    output.write(f"\n{output.heading(name)}")
+
+
+def _duration(start: codec.Timestamp, end: codec.Timestamp) -> str:
+    seconds = max(end.ns - start.ns, 0) / 1e9
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
+
+
+def _programs_json(job: Job, places: range) -> list[dict[str, Any]]:
+    """Programs as OpenQASM 3, null where only the SDK could write them."""
+    try:
+        programs = job.text()
+    except MissingExtra as error:
+        output.note(f"warning: {error}")
+        programs = [None] * job.row.size
+    names = _names(job)
+    return [{"index": place, "name": names[place], "openqasm": programs[place]} for place in places]
+
+
+def _names(job: Job) -> list[str]:
+    """A name for every circuit, empty where none is known."""
+    return list(job.names) + [""] * (job.row.size - len(job.names))

@@ -1,0 +1,77 @@
+"""What came out of a job, as tables and as JSON."""
+
+from typing import Any
+
+from ..errors import BadInput, JobFailed
+from ..job import Job
+from . import output, values
+
+STATES = 20  # shown of a circuit
+CIRCUITS = 10  # shown of a job
+
+
+def chosen(circuit: int | None, size: int) -> range:
+    """The places of the circuits that are asked for. Raises BadInput."""
+    if circuit is None:
+        return range(size)
+    if not 0 <= circuit < size:
+        raise BadInput(f"--circuit {circuit}", f"the job has {output.count(size, 'circuit')}", "count from 0")
+    return range(circuit, circuit + 1)
+
+
+def as_json(job: Job, circuit: int | None = None) -> list[dict[str, Any]]:
+    """What came out of each circuit, or of one. Raises NotFinished, JobFailed, BadInput."""
+    data = job.data()
+    return [{"index": place, "name": _name(job, place, len(data)), "counts": data[place].get("counts"),
+             "data": {key: values.to_json(value) for key, value in data[place].items() if key != "counts"}}
+            for place in chosen(circuit, len(data))]  # fmt: skip
+
+
+def show(job: Job, circuit: int | None = None, everything: bool = False) -> None:
+    """Print a table of counts for each circuit, and what else there is by its kind and size.
+
+    Raises NotFinished, BadInput, and JobFailed when all there is of a failed job is printed.
+    """
+    data = job.data()
+    places = chosen(circuit, len(data))
+    shown = places if everything else places[:CIRCUITS]
+    for place in shown:
+        title = f"{place}  {output.clean(_name(job, place, len(data)) or '')}".rstrip()
+        output.write(("" if place == places[0] else "\n") + output.heading(title))
+        _circuit(data[place], everything)
+    if len(shown) < len(places):
+        output.note(f"{len(shown)} of {len(places):,} circuits; --all shows all, --circuit N one")
+    if job.status in ("ERROR", "PARTIAL"):
+        message = (job.error or {}).get("message", "")
+        if job.status == "ERROR":
+            raise JobFailed(job.id[:12], job.status, message)
+        output.note(f"job {job.id[:12]} is PARTIAL: {message}")
+
+
+def _circuit(data: dict[str, Any], everything: bool) -> None:
+    if not data:
+        output.write("   no data")
+    if counts := data.get("counts"):
+        _counts(counts, everything)
+    rest = [(output.clean(key), values.describe(value)) for key, value in data.items() if key != "counts" or not value]
+    output.pairs(rest, indent="   ")
+
+
+def _counts(counts: dict[str, int], everything: bool) -> None:
+    total = sum(counts.values())
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    shown = ordered if everything else ordered[:STATES]
+    rows = [(output.clean(state), f"{number:,}", _share(number, total)) for state, number in shown]
+    if rest := ordered[len(shown) :]:
+        others = sum(number for _, number in rest)
+        rows.append((f"{output.count(len(rest), 'other')}", f"{others:,}", _share(others, total)))
+    output.Table(("", "", ""), right=(1, 2), indent="   ").write(rows)
+
+
+def _share(number: int, total: int) -> str:
+    return f"{number / total:.1%}" if total else ""
+
+
+def _name(job: Job, place: int, size: int) -> str | None:
+    """The circuit's name; None where parameter binds made several results of one circuit."""
+    return job.names[place] if len(job.names) == size else None

@@ -1,0 +1,138 @@
+"""Plain values as text for people, and as JSON for programs. Neither needs an SDK or numpy."""
+
+import json
+import math
+import struct
+from base64 import b64encode
+from typing import Any
+
+from .. import columns
+from ..codec import ITEM_SIZES, Array, Chunked, Link, Timestamp, Typed
+from .output import clean
+
+LINE = 100  # characters that a list or map may take on one line
+FEW = 10  # items shown of a long list
+MANY = 20  # items that are all shown
+TEXT = 200  # characters shown of a long text
+
+JSON_FORMS = """\
+What JSON has no form for: {"$link": digest}, {"$time": ISO}, {"$bytes": base64}, {"$tuple": [...]}, {"$set": [...]},
+{"$map": [[key, value], ...]}, {"$complex": [re, im]}, {"$float": "nan"}, {"$array": dtype, "shape": [...], "data": [...]},
+{"$type": tag, "value": ...}, {"$chunked": bytes, "links": [...]}."""
+
+
+def to_json(value: Any) -> Any:
+    """A plain value as JSON can hold it; what it has no form for is a map whose first key begins with `$`."""
+    kind = type(value)
+    if kind is dict:
+        if all(type(key) is str and not key.startswith("$") for key in value):
+            return {key: to_json(item) for key, item in value.items()}
+        return {"$map": [[to_json(key), to_json(item)] for key, item in value.items()]}
+    if kind is list:
+        return [to_json(item) for item in value]
+    if kind is float and not math.isfinite(value):
+        return {"$float": str(value)}
+    if kind is complex:
+        return {"$complex": [to_json(value.real), to_json(value.imag)]}
+    if kind is bytes:
+        return {"$bytes": b64encode(value).decode()}
+    if kind is tuple:
+        return {"$tuple": [to_json(item) for item in value]}
+    if kind is set:
+        return {"$set": sorted((to_json(item) for item in value), key=json.dumps)}
+    if kind is Link:
+        return {"$link": str(value)}
+    if kind is Timestamp:
+        return {"$time": str(value)}
+    if kind is Typed:
+        return {"$type": value.tag, "value": to_json(_opened(value))}
+    if kind is Chunked:
+        return {"$chunked": value.length, "links": [str(link) for link in value.links]}
+    if kind is Array:
+        data = to_json(value.data) if type(value.data) is Chunked else to_json(value.tolist())
+        return {"$array": value.dtype, "shape": list(value.shape), "data": data}
+    return value
+
+
+def to_text(value: Any, full: bool = False, indent: str = "") -> str:
+    """A plain value in a form like JSON, safe to print. Long lists, arrays and texts are shortened unless `full`."""
+    kind = type(value)
+    if kind is dict:
+        items = [f"{to_text(key, True)}: {to_text(item, full, indent + '  ')}" for key, item in value.items()]
+        return _block("{", items, "}", full, indent)
+    if kind in (list, tuple, set):
+        shown = list(value) if kind is not set else sorted(value, key=repr)
+        left = 0 if full or len(shown) <= MANY else len(shown) - FEW
+        items = [to_text(item, full, indent + "  ") for item in (shown[:-left] if left else shown)]
+        items += [f"... {left:,} more"] if left else []
+        return ("" if kind is list else kind.__name__ + " ") + _block("[", items, "]", True, indent)
+    if kind is str:
+        shown = value if full or len(value) <= TEXT else value[:TEXT]
+        quoted = '"' + clean(shown.replace("\\", "\\\\").replace('"', '\\"')) + '"'
+        return quoted if shown is value else f"{quoted}... {len(value):,} characters"
+    if kind is bytes:
+        shown = value if full or len(value) <= FEW + MANY else value[:FEW]
+        return f"bytes({len(value)}) {shown.hex()}" + ("" if shown is value else "...")
+    if kind is Link:
+        return f"link {value}"
+    if kind is Timestamp:
+        return f"time {value}"
+    if kind is Typed:
+        return f"{clean(value.tag)} {to_text(_opened(value), full, indent)}"
+    if kind is Chunked:
+        return f"bytes({value.length}) in {len(value.links)} chunks " + to_text(list(value.links), full, indent)
+    if kind is Array:
+        return f"array({value.dtype} {shape(value)}) {_array(value, full, indent)}"
+    return "null" if value is None else str(value).lower() if kind is bool else repr(value)
+
+
+def shape(array: Array) -> str:
+    return "x".join(map(str, array.shape)) or "scalar"
+
+
+def describe(value: Any) -> str:
+    """What kind of value it is, and how large, on one line."""
+    kind = type(value)
+    if kind is Typed:
+        if value.tag in ("counts", "memory"):
+            return describe(_opened(value))
+        parts = value.value if type(value.value) is list else []
+        array = next((part for part in parts if type(part) is Array), value.value)
+        return f"{clean(value.tag)}, {describe(array)}"
+    if kind is Array:
+        return f"array of {value.dtype}, {shape(value)}"
+    if kind in (dict, list, tuple, set):
+        return f"{'map' if kind is dict else kind.__name__} of {len(value):,}"
+    return f"{len(value):,} bytes" if kind is bytes else to_text(value)
+
+
+def _opened(value: Typed) -> Any:
+    """Columns as the dict or list that they stand for; as they are where they stand for none."""
+    try:
+        if value.tag == "counts":
+            return columns.unpack_counts(value)
+        if value.tag == "memory":
+            return columns.unpack_memory(value)
+    except (ValueError, TypeError, AttributeError, IndexError, struct.error):
+        pass  # of a stranger's making: shown as it is
+    return value.value
+
+
+def _array(array: Array, full: bool, indent: str) -> str:
+    if type(array.data) is Chunked:
+        return to_text(array.data, full, indent)
+    total = math.prod(array.shape)
+    if full or total <= MANY:
+        return to_text(array.tolist(), True, indent)
+    some = Array(array.dtype, (FEW,), bytes(array.data[: FEW * ITEM_SIZES[array.dtype]])).flat()
+    return f"[{', '.join(map(repr, some))}, ... {total - FEW:,} more]"
+
+
+def _block(opening: str, items: list[str], closing: str, full: bool, indent: str) -> str:
+    """Items on one line where they fit, else one a line."""
+    line = opening + ", ".join(items) + closing
+    if len(line) + len(indent) <= LINE and "\n" not in line:
+        return line
+    left = 0 if full or len(items) <= 5 * MANY else len(items) - MANY
+    items = [*items[:-left], f"... {left:,} more"] if left else items
+    return f"{opening}\n" + ",\n".join(f"{indent}  {item}" for item in items) + f"\n{indent}{closing}"

@@ -1,0 +1,59 @@
+"""Qiskit Aer's backends: as any local backend, with noise models, and without figures that depend on the host's memory."""
+
+from typing import Any
+
+from ..codec import Array
+from ..columns import unsigned
+from .qiskit_backends import QiskitProvider, unwrapped
+from .qiskit_snapshots import fields_token
+from .qiskit_values import to_plain
+
+
+class AerProvider(QiskitProvider):
+    """AerSimulator and its older siblings. `AerSimulator.from_backend(device)` has the device's target and calibration."""
+
+    name = "aer"
+    extra = "aer"
+
+    def owns(self, native: Any) -> bool:
+        kind = type(unwrapped(native))
+        return kind.__module__ is not None and any(
+            base.__module__ in ("qiskit_aer.backends.aerbackend", "qiskit_aer.jobs.aerjob")
+            and base.__name__ in ("AerBackend", "AerJob")
+            for base in kind.__mro__
+        )
+
+    def _kind(self, backend) -> str:
+        return "simulator"
+
+    def _target(self, backend) -> Any:
+        # Aer makes the target of a plain simulator anew each time, with as many qubits as the host has memory for.
+        return backend._target if backend._from_backend else None
+
+    def _token(self, backend, options, models) -> tuple:
+        return (
+            *super()._token(backend, options, models),
+            fields_token(backend._options_configuration),
+            fields_token(backend._options_properties),
+        )
+
+    def _value(self, backend, gap) -> dict:
+        value = super()._value(backend, gap)
+        configuration = backend.configuration()
+        value["basis_gates"] = sorted(configuration.basis_gates)
+        coupling = configuration.coupling_map
+        if coupling is not None:
+            value["qubits"] = configuration.n_qubits
+            value["coupling_map"] = _coupling(list(coupling))
+        # Choosing a method sets the number of qubits too, to what the host has memory for.
+        changed = {name: item for name, item in backend._options_configuration.items() if name not in ("n_qubits", "description")}
+        configured = to_plain(changed, lambda path, reason: gap(f"configuration.{path}", reason))
+        if configured:
+            value["configuration"] = configured
+        return value
+
+
+def _coupling(pairs) -> Array:
+    """Pairs of qubits as the rows of an array."""
+    flat = unsigned([qubit for pair in pairs for qubit in pair])
+    return Array(flat.dtype, (len(pairs), 2), flat.data)

@@ -1,0 +1,266 @@
+"""A circuit's exact payload: QPY, and beside it what QPY loses. Writing checks that the circuit which comes back is the same one.
+
+QPY bytes differ from run to run, so a payload is found by a key made of the circuit's fingerprint and of the automatic names
+that the fingerprint leaves out: the first payload with a key stands for all later ones.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from ..codec import Link, Typed, encode
+from ..errors import BadInput, NotEncodable
+from . import aer_instructions
+from .base import Get, Stage
+from .qiskit_circuits import structure
+from .qiskit_kit import kit
+from .qiskit_values import from_plain, sdk, to_plain
+
+FALLBACK = 13  # the newest version is written in a quarter of the time of the others; this one where that loses something
+_DEFINITION = -1  # in a path: the definition of a gate, where a number counts the blocks of control flow
+_WHOLE = frozenset({"UCGate", "StatePreparation"})  # library classes that QPY cannot make again, kept with all their fields
+
+
+def put_circuit(stage: Stage, circuit: Any, what: str) -> dict[str, Link]:
+    """Put a circuit's structure and its payload; {"circuit": link, "qpy": link}, each left out, with a gap, where it cannot be.
+
+    `what` names the circuit in gaps. Raises NotEncodable where neither can be.
+    """
+    try:
+        found = structure(circuit)
+    except NotEncodable as error:
+        stage.gap(f"{what}.structure", str(error))
+        value = _write(circuit, sdk("qiskit.qpy").common.QPY_VERSION, False)
+        return {"qpy": stage.put("qpy", value, key=hashlib.sha256(value["qpy"]).digest())}
+    link = stage.put("circuit", found.value)
+    key = hashlib.sha256(b"qpy" + link.digest + encode(list(found.auto_names))).digest()
+    known = stage.find(key)
+    if known is not None:
+        return {"circuit": link, "qpy": known}
+    try:
+        return {"circuit": link, "qpy": stage.put("qpy", payload(circuit, found), key=key)}
+    except NotEncodable as error:
+        stage.gap(f"{what}.qpy", str(error))
+        return {"circuit": link}
+
+
+def payload(circuit: Any, found: Any) -> dict:
+    """The circuit as {"qpy", "qpy_version", "instructions"}; `found` is its `Structure`. The circuit is not altered.
+
+    Gates of classes that QPY cannot bring back are written as plain gates with their definitions. Raises NotEncodable where
+    the circuit cannot be written, or would come back as another one.
+    """
+    newest = sdk("qiskit.qpy").common.QPY_VERSION
+    if found.plain:
+        return _write(circuit, newest, False)
+    expected = encode(found.value)
+    reason = ""
+    for generic in (False, True):
+        for version in (newest, FALLBACK):
+            try:
+                value = _write(circuit, version, generic)
+                with _refusing(f"QPY version {version} cannot read it back"):
+                    if encode(structure(_read(value)).value) == expected:
+                        return value
+                reason = reason or f"QPY version {version} brings back another circuit"
+            except NotEncodable as error:
+                reason = error.reason
+    raise NotEncodable(reason)
+
+
+def load_circuit(entry: Mapping[str, Link], get: Get, name: str | None = None, metadata: Any = None) -> Any:
+    """The QuantumCircuit of an entry of an input blob. Raises MissingExtra, and BadInput where its payload is not archived."""
+    if "qpy" not in entry:
+        raise BadInput("this circuit", "only its structure is in the archive", "see the gaps of its job")
+    circuit = _read(get(entry["qpy"]))
+    if name is not None:
+        circuit.name = name
+    circuit.metadata = {} if metadata is None else metadata
+    return circuit
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """NotEncodable for whatever QPY raises: TypeError, AttributeError, struct.error, its own errors, and panics of its Rust."""
+    try:
+        yield
+    except NotEncodable:
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise NotEncodable(f"{what}: {type(error).__name__}: {error}".partition("\n")[0].strip()) from error
+
+
+def _write(circuit, version, generic) -> dict:
+    qpy = sdk("qiskit.qpy", "a Qiskit circuit")
+    instructions: list = []
+    stream = io.BytesIO()
+    with _refusing(f"QPY version {version} cannot write it"):
+        portable = _portable(circuit, instructions, (), generic)
+        if portable.metadata:  # through JSON it would lose types, or fail
+            portable = circuit.copy() if portable is circuit else portable
+            portable.metadata = {}
+        qpy.dump(portable, stream, version=version)
+    value = {"qpy": stream.getvalue(), "qpy_version": version, "instructions": instructions}
+    names = [register.name for register in (*circuit.qregs, *circuit.cregs)]
+    if len(names) > 1:  # QPY puts those that share bits with others last
+        value["registers"] = names
+    return value
+
+
+def _read(value):
+    circuit = sdk("qiskit.qpy", "a Qiskit circuit").load(io.BytesIO(value["qpy"]))[0]
+    notes: dict = {}
+    for path, typed in value["instructions"]:
+        notes.setdefault(path[0], []).append((path[1:], typed))
+    return _in_order(_mended(circuit, notes), value.get("registers"))
+
+
+def _in_order(circuit, names):
+    """The circuit with its registers in the order of `names`: that of the classical ones is the order in counts."""
+    registers = {register.name: register for register in (*circuit.qregs, *circuit.cregs)}
+    if names is None or list(registers) == names:
+        return circuit
+    other = kit().QuantumCircuit(circuit.qubits, circuit.clbits, *map(registers.__getitem__, names))
+    other.name, other.global_phase, other.metadata, other._layout = (
+        circuit.name,
+        circuit.global_phase,
+        circuit.metadata,
+        circuit._layout,
+    )
+    for add, variables in (
+        (other.add_input, circuit.iter_input_vars()),
+        (other.add_capture, (*circuit.iter_captured_vars(), *circuit.iter_captured_stretches())),
+        (other.add_uninitialized_var, circuit.iter_declared_vars()),
+        (other.add_stretch, circuit.iter_declared_stretches()),
+    ):
+        for variable in variables:
+            add(variable)
+    for instruction in circuit.data:
+        other._append(instruction)
+    return other
+
+
+def _rebuilt(circuit, replaced):
+    """The circuit with some instructions replaced; appended anew, since assigning to a place panics beside control flow."""
+    if not replaced:
+        return circuit
+    other = circuit.copy_empty_like()
+    for place, instruction in enumerate(circuit.data):
+        other._append(replaced.get(place, instruction))
+    return other
+
+
+def _portable(circuit, instructions, path, generic):
+    """The circuit with stand-ins for what QPY loses, which are noted in `instructions`; itself where there is nothing."""
+    replaced = {}
+    for place, instruction in enumerate(circuit.data):
+        if instruction.is_standard_gate() or instruction.name in ("measure", "barrier", "reset"):
+            continue
+        operation = instruction.operation
+        other = _stand_in(operation, instructions, (*path, place), generic)
+        if other is not operation:
+            replaced[place] = instruction.replace(operation=other)
+    return _rebuilt(circuit, replaced)
+
+
+def _stand_in(operation, instructions, path, generic):
+    """What QPY is given for an operation: itself, where QPY can be trusted with it."""
+    sdk_kit = kit()
+    kind = getattr(operation, "base_class", type(operation))
+    if aer_instructions.knows(operation):
+        instructions.append([list(path), aer_instructions.to_value(operation)])
+        return _placeholder(operation)
+    if kind in sdk_kit.control_flow:
+        blocks = getattr(operation, "blocks", ())
+        others = [_portable(block, instructions, (*path, place), generic) for place, block in enumerate(blocks)]
+        changed = any(other is not block for other, block in zip(others, blocks, strict=True))
+        return operation.replace_blocks(others) if changed else operation
+    if kind is sdk_kit.Delay:
+        # QPY reads every number back in units of dt, and every parameter in a unit that no Delay may have
+        if operation.unit == "expr" or (operation.unit == "dt" and type(operation.duration) in (int, float)):
+            return operation
+        instructions.append([list(path), _note({"unit": operation.unit})])
+        return operation
+    if kind.__name__ in _WHOLE and sdk_kit.is_library(kind) and (generic or kind.__name__ == "UCGate"):
+        state = {name: to_plain(value) for name, value in vars(operation).items() if name not in ("_definition", "_stateprep")}
+        instructions.append([list(path), _note({"class": kind.__name__, "state": state})])
+        return _placeholder(operation)
+    if isinstance(operation, sdk_kit.ControlledGate) and operation.label is not None:
+        instructions.append([list(path), _note({"label": operation.label})])
+        operation = operation.to_mutable()
+        operation.label = None
+    definition = None if sdk_kit.known(kind) is not None else getattr(operation, "definition", None)
+    if definition is None:
+        return operation
+    inner = _portable(definition, instructions, (*path, _DEFINITION), generic)
+    if generic and kind not in sdk_kit.opaque and kind is not sdk_kit.ControlledGate:
+        return _plain(operation, inner)
+    return operation if inner is definition else _redefined(operation, inner)
+
+
+def _note(fields: dict) -> Typed:
+    return Typed("qiskit.instruction", fields)
+
+
+def _placeholder(operation, params=()):
+    return sdk("qiskit.circuit").Instruction(operation.name, operation.num_qubits, operation.num_clbits, list(params))
+
+
+def _plain(operation, definition):
+    """The same gate as a Gate or Instruction and nothing more: what QPY makes of the classes of other packages."""
+    circuit = sdk("qiskit.circuit")
+    if isinstance(operation, circuit.Gate):
+        other = circuit.Gate(operation.name, operation.num_qubits, [], label=operation.label)
+    else:
+        other = circuit.Instruction(operation.name, operation.num_qubits, operation.num_clbits, [], label=operation.label)
+    other._params = list(operation.params)
+    other.definition = definition
+    return other
+
+
+def _redefined(operation, definition):
+    other = operation.to_mutable()
+    other.definition = definition
+    return other
+
+
+def _restored(instruction, notes):
+    """An instruction put right; each note is a path inside its operation, empty for itself, and what QPY lost there."""
+    if not notes[0][0]:
+        return instruction.replace(operation=_operation(instruction, notes[0][1]))
+    operation = instruction.operation
+    inner: dict = {}
+    for path, typed in notes:
+        inner.setdefault(path[0], {}).setdefault(path[1], []).append((path[2:], typed))
+    if _DEFINITION in inner:
+        return instruction.replace(operation=_redefined(operation, _mended(operation.definition, inner[_DEFINITION])))
+    blocks = [_mended(block, inner.get(place, {})) for place, block in enumerate(operation.blocks)]
+    return instruction.replace(operation=operation.replace_blocks(blocks))
+
+
+def _mended(circuit, notes):
+    return _rebuilt(circuit, {place: _restored(circuit.data[place], inside) for place, inside in notes.items()})
+
+
+def _operation(instruction, typed):
+    if typed.tag == "aer.instruction":
+        return aer_instructions.from_value(typed)
+    fields = typed.value
+    if "unit" in fields:
+        delay = kit().Delay(instruction.params[0], fields["unit"])
+        delay.label = instruction.label
+        return delay
+    if "label" in fields:
+        operation = instruction.operation.to_mutable()
+        operation.label = fields["label"]
+        return operation
+    if fields["class"] not in _WHOLE:
+        raise BadInput(f"the instruction {fields['class']!r}", "this version cannot make it again", "install a newer qarchive")
+    kind = getattr(sdk("qiskit.circuit.library"), fields["class"])
+    whole = kind.__new__(kind)
+    vars(whole).update({name: from_plain(value) for name, value in fields["state"].items()}, _definition=None)
+    return whole

@@ -1,0 +1,223 @@
+"""qiskit.result.Result <-> two plain values: what equal runs have equal, and what differs between them.
+
+Times, dates, ids, names of circuits and figures of the host differ between equal seeded runs. They are taken out of the
+result, column by column, and stand in the outcome record, so that equal results are one blob. `spec/format.md`, "Results".
+"""
+
+import math
+import re
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from ..codec import Array, Typed
+from ..columns import pack_counts, pack_memory, unpack_counts, unpack_memory, unsigned
+from ..errors import BadInput, NotEncodable
+from .qiskit_values import Gap, from_plain, sdk, to_plain
+
+_IDENTITY = ("date", "job_id", "qobj_id")
+# Times, and figures of the host.
+_VOLATILE = frozenset(
+    {
+        "time_taken",
+        "sample_measure_time",
+        "time_taken_parameter_binding",
+        "time_taken_execute",
+        "max_memory_mb",
+        "max_gpu_memory_mb",
+        "omp_enabled",
+        "omp_nested",
+        "parallel_experiments",
+        "parallel_shots",
+        "parallel_state_update",
+    }
+)
+_STATUSES = frozenset({"DONE", "COMPLETED", "PARTIAL COMPLETED", "Successful", "success"})
+_AUTOMATIC = re.compile(r"[qa]\d+\Z")
+_ABSENT = object()
+
+
+def pack_result(result: Any, gap: Gap | None = None) -> tuple[dict, dict]:
+    """(value, volatile) of a Result, which is not altered.
+
+    Counts and memory become columns where those say exactly the same. A part that cannot be stored is left out and told to
+    `gap(path, reason)`; without `gap` it raises NotEncodable.
+    """
+    content = dict(result.to_dict())
+    volatile: dict[str, Any] = {key: content.pop(key) for key in _IDENTITY if key in content}
+    if not all(value is None or type(value) is str for value in volatile.values()):
+        volatile = {key: _kept(value, gap, key) for key, value in volatile.items()}
+    experiments = [dict(experiment) for experiment in content.pop("results")]
+    columns: dict[str, Any] = {}
+    _take(content, experiments, columns)
+    if columns:
+        volatile["columns"] = columns
+    value = to_plain(content, gap)
+    value["results"] = [_pack_experiment(experiment, gap, f"results.{i}") for i, experiment in enumerate(experiments)]
+    return value, volatile
+
+
+def unpack_result(value: Mapping[str, Any], volatile: Mapping[str, Any]) -> Any:
+    """The Result again, equal to the original in content and in types. Raises MissingExtra."""
+    result = sdk("qiskit.result", "a Qiskit result").Result
+    return result.from_dict(unpack_dict(value, volatile))
+
+
+def unpack_dict(value: Mapping[str, Any], volatile: Mapping[str, Any]) -> dict:
+    """`Result.to_dict()` of the original."""
+    content = {key: from_plain(item) for key, item in value.items() if key != "results"}
+    content["results"] = [_unpack_experiment(experiment) for experiment in value["results"]]
+    content.update({key: from_plain(item) for key, item in volatile.items() if key != "columns"})
+    _give_back(content, volatile.get("columns", {}))
+    return content
+
+
+def counts(value: Mapping[str, Any], index: int, volatile: Mapping[str, Any]) -> dict[str, int]:
+    """Counts of experiment `index` as Result.get_counts writes them: registers apart, padded with zeros; without the SDK.
+
+    Raises BadInput where there is no such experiment or it has no counts.
+    """
+    experiments = value["results"]
+    if not -len(experiments) <= index < len(experiments):
+        raise BadInput(f"circuit {index}", f"the result holds {len(experiments)}", "count from 0")
+    experiment = experiments[index]
+    packed = experiment.get("data", {}).get("counts")
+    if packed is None:
+        raise BadInput(f"circuit {index}", "its result has no counts", "look at the data that it has")
+    header = experiment.get("header") or {}
+    slots, registers = header.get("memory_slots"), header.get("creg_sizes")
+    states = unpack_counts(packed) if type(packed) is Typed else packed
+    return {_format(state, slots, registers): n for state, n in states.items()}
+
+
+def _format(state: str, slots: int | None, registers: list | None) -> str:
+    """One state as Qiskit's postprocessing formats it."""
+    if state.startswith("0x"):
+        state = bin(int(state, 16))[2:]
+    if slots:
+        state = state.zfill(slots)
+        if registers:
+            parts, start = [], 0
+            for _, size in reversed(registers):
+                parts.append(state[start : start + size])
+                start += size
+            return " ".join(parts)
+    return state
+
+
+def _pack_experiment(experiment: dict, gap: Gap | None, path: str) -> dict:
+    data = experiment.pop("data")
+    packed = {}
+    for key, item in data.items():
+        columns = pack_counts(item) if key == "counts" and type(item) is dict else None
+        if key == "memory" and type(item) is list:
+            columns = pack_memory(item)
+        packed[key] = item if columns is None else columns
+    plain = _kept(experiment, gap, path)
+    plain["data"] = to_plain(packed, gap, f"{path}.data")
+    return plain
+
+
+def _unpack_experiment(experiment: Mapping[str, Any]) -> dict:
+    content = {key: from_plain(item) for key, item in experiment.items() if key != "data"}
+    data = {}
+    for key, item in experiment["data"].items():
+        tag = item.tag if type(item) is Typed else None
+        data[key] = unpack_counts(item) if tag == "counts" else unpack_memory(item) if tag == "memory" else from_plain(item)
+    content["data"] = data
+    return content
+
+
+def _kept(value, gap, path):
+    try:
+        return to_plain(value, gap, path)
+    except NotEncodable as error:
+        if gap is None:
+            raise
+        gap(error.path or path, error.reason)
+        return None
+
+
+def _take(content: dict, experiments: list[dict], columns: dict) -> None:
+    """Move what differs between equal runs out of copies of the parts that hold it, into columns by dotted path."""
+    if type(content.get("metadata")) is dict:
+        content["metadata"] = dict(content["metadata"])
+    for experiment in experiments:
+        for part in ("metadata", "header"):
+            if type(experiment.get(part)) is dict:
+                experiment[part] = dict(experiment[part])
+    metadata = [experiment.get("metadata") for experiment in experiments]
+    for prefix, holders in (
+        (".", [content]),
+        (".metadata.", [content.get("metadata")]),
+        ("", experiments),
+        ("metadata.", metadata),
+    ):
+        for name in sorted(set().union(*(_VOLATILE & holder.keys() for holder in holders if type(holder) is dict))):
+            _pop(holders, name, columns, prefix)
+    _pop([experiment.get("header") for experiment in experiments], "name", columns, "header.")
+    named = [header if _has_automatic_names(header) else None for header in (item.get("header") for item in experiments)]
+    _pop(named, "qreg_sizes", columns, "header.")
+    # The text of an error names circuits, whose automatic names differ.
+    _pop([content if content.get("status") not in _STATUSES else None], "status", columns, ".")
+    _pop([experiment if experiment.get("status") not in _STATUSES else None for experiment in experiments], "status", columns, "")
+
+
+def _has_automatic_names(header) -> bool:
+    """Whether a header has sizes of quantum registers, written as Qiskit does, with a name that it gave itself."""
+    sizes = header.get("qreg_sizes") if type(header) is dict else None
+    if type(sizes) is not list or not all(type(row) is list and list(map(type, row)) == [str, int] for row in sizes):
+        return False
+    return any(_AUTOMATIC.match(name) for name, _ in sizes)
+
+
+def _pop(holders: list, name: str, columns: dict, prefix: str) -> None:
+    found = [holder.pop(name, _ABSENT) if type(holder) is dict else _ABSENT for holder in holders]
+    present = [value for value in found if value is not _ABSENT]
+    if not present:
+        return
+    packed = present if name == "qreg_sizes" else _column(present)
+    if packed is None:  # no plain value, so none that a simulator writes: it stays where it was
+        for holder, value in zip(holders, found, strict=True):
+            if value is not _ABSENT:
+                holder[name] = value
+        return
+    if len(present) < len(found):
+        packed = {"at": unsigned([place for place, value in enumerate(found) if value is not _ABSENT]), "values": packed}
+    columns[prefix + name] = packed
+
+
+def _column(values: list) -> Array | list | None:
+    """Values of one field: floats as an array, equal values once, else a list."""
+    kinds = set(map(type, values))
+    if not kinds <= {str, int, float, bool, type(None)}:
+        return None
+    if len(values) > 1 and kinds == {float} and not any(map(math.isnan, values)):
+        return Array("<f8", (len(values),), struct.pack(f"<{len(values)}d", *values))
+    if len(values) > 1 and len(kinds) == 1 and values.count(values[0]) == len(values):
+        return {"all": values[0], "n": len(values)}
+    return values
+
+
+def _values(packed) -> list:
+    if type(packed) is Array:
+        return packed.flat()
+    return [packed["all"]] * packed["n"] if type(packed) is dict else packed
+
+
+def _give_back(content: dict, columns: Mapping[str, Any]) -> None:
+    experiments = content["results"]
+    for holder in (content, *experiments):
+        for part in ("metadata", "header"):
+            if type(holder.get(part)) is dict:
+                holder[part] = dict(holder[part])  # what was read from the archive stays as it was read
+    for path, packed in columns.items():
+        whole, _, rest = path.partition(".") if path.startswith(".") else ("results", "", path)
+        holders = experiments if whole else [content]
+        part, _, name = rest.rpartition(".")
+        places = range(len(holders))
+        if type(packed) is dict and "at" in packed:
+            places, packed = packed["at"].flat(), packed["values"]
+        for place, value in zip(places, _values(packed), strict=True):
+            holder = holders[place][part] if part else holders[place]
+            holder[name] = value

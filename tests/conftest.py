@@ -1,0 +1,30 @@
+"""Fixtures shared by the tests of the store. Helpers stand in `building.py` and `crashes.py`, beside this file."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from qarchive.store import Store
+
+
+@pytest.fixture
+def folder(monkeypatch):
+    """A folder in memory where the system has one, so that thousands of archives cost little. Temporary files go there too."""
+    memory = Path("/dev/shm")
+    place = memory if os.access(memory, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="qarchive-test-", dir=place, ignore_cleanup_errors=True) as found:
+        monkeypatch.setattr(tempfile, "tempdir", found)
+        yield Path(found)
+
+
+@pytest.fixture
+def store(folder):
+    """A new archive, closed at the end."""
+    made = Store.create(folder / "lab")
+    yield made
+    made.close()

@@ -1,0 +1,320 @@
+"""A model of power cuts: the calls that a store makes to the disk are recorded, and disks rebuilt as a crash may leave them.
+
+What was synced stays. Anything else may be gone, cut off at any byte, or zeros or garbage a page at a time; a file whose
+folder was not synced may have no name; and the index may be older than the packs, or newer than what is left of them.
+"""
+
+import errno
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import building
+from qarchive import check, disk, lease, pack
+from qarchive.errors import QArchiveError
+from qarchive.index import Query
+from qarchive.store import Store
+
+
+@dataclass
+class File:
+    """A file on a disk: what was synced, what was written, and whether its name was synced.
+
+    `doomed` are places where a sync failed: the system forgets what it could not write, and a later sync does not bring it.
+    """
+
+    durable: bytes = b""
+    current: bytes = b""
+    named: bool = False
+    doomed: list[tuple[int, int]] = field(default_factory=list)
+
+    def sync(self) -> None:
+        content = bytearray(self.current)
+        for begin, end in self.doomed:
+            content[begin:end] = bytes(len(content[begin:end]))
+        self.durable = bytes(content)
+
+    @property
+    def safe(self) -> int:
+        """Bytes at its start that no crash can change."""
+        end = min(len(self.durable), len(self.current))
+        return next((at for at in range(end) if self.durable[at] != self.current[at]), end) if self.durable[:end] != self.current[:end] else end
+
+    def crashed(self, chance: random.Random) -> bytes | None:
+        """Its content after a power cut; None where it is gone."""
+        if not self.named and chance.random() < 0.5:
+            return None
+        how = chance.choice(("dropped", "kept", "torn", "pages", "pages"))
+        if how == "dropped":
+            return self.durable
+        if how == "kept":
+            return self.current
+        content = bytearray(self.current)
+        safe = self.safe
+        if how == "torn" or chance.random() < 0.3:
+            del content[chance.randint(safe, len(content)) :]
+        if how == "pages":
+            page, often = chance.choice((64, 512, 4096)), chance.choice((0.03, 0.2, 0.6))
+            for start in range(safe - safe % page, len(content), page):
+                begin, end = max(start, safe), min(start + page, len(content))
+                fate = chance.choice(("zeros", "garbage", "old")) if chance.random() < often else "kept"
+                if fate == "zeros":
+                    content[begin:end] = bytes(end - begin)
+                elif fate == "garbage":
+                    content[begin:end] = chance.randbytes(end - begin)
+                elif fate == "old":
+                    content[begin:end] = self.durable[begin:end].ljust(end - begin, b"\0")
+        return bytes(content)
+
+
+@dataclass
+class Log:
+    """Everything that reached the disk, in order, with the promises made in between, and copies of the index."""
+
+    root: Path
+    start: dict[str, bytes]  # files as they were, all of them durable
+    events: list[tuple] = field(default_factory=list)
+    indexes: list[tuple[int, bytes]] = field(default_factory=list)
+    promised: list[building.Built] = field(default_factory=list)
+
+    def name(self, path: Path) -> str:
+        return str(path.relative_to(self.root))
+
+    def promise(self, jobs: list[building.Built]) -> None:
+        """From here on these jobs survive a power cut."""
+        self.events.append(("promise", list(jobs)))
+
+    def keep_index(self) -> None:
+        file = self.root / "index" / "index.sqlite"
+        if file.exists():
+            with closing(sqlite3.connect(file)) as db:
+                self.indexes.append((len(self.events), db.serialize()))
+
+    def replay(self, end: int) -> tuple[dict[str, File], list[building.Built]]:
+        """(files, promised jobs) after the first `end` events."""
+        files = {name: File(content, content, True) for name, content in self.start.items()}
+        promised = list(self.promised)
+        for what, *about in self.events[:end]:
+            if what == "promise":
+                promised += about[0]
+                continue
+            name = about[0]
+            if what == "folder":
+                for other, file in files.items():
+                    if str(Path(other).parent) == name:
+                        file.named = True
+            elif what == "create":
+                files[name] = File()
+            elif what == "replace":
+                files[name] = File(about[1], about[1], True)
+            else:
+                file = files[name]
+                if what == "write":
+                    offset, data = about[1:]
+                    file.current = file.current[:offset].ljust(offset, b"\0") + data + file.current[offset + len(data) :]
+                elif what == "truncate":
+                    file.current = file.current[: about[1]]
+                elif what == "sync":
+                    file.sync()
+                elif what == "failed":
+                    file.doomed.append((file.safe, len(file.current)))
+        return files, promised
+
+    def crash(self, end: int, target: Path, chance: random.Random) -> tuple[list[building.Built], dict[str, int]]:
+        """Build the archive that a power cut after `end` events leaves. (promised jobs, bytes of each pack that were safe)."""
+        files, promised = self.replay(end)
+        for folder in ("packs", "locks"):
+            (target / folder).mkdir(parents=True)
+        for name, file in files.items():
+            content = file.crashed(chance)
+            if content is not None:
+                (target / name).parent.mkdir(exist_ok=True)
+                (target / name).write_bytes(content)
+        older = [content for at, content in self.indexes if at <= end]
+        if older and chance.random() < 0.7:
+            (target / "index").mkdir()
+            (target / "index" / "index.sqlite").write_bytes(older[-1] if chance.random() < 0.7 else chance.choice(older))
+        return promised, {Path(name).name: file.safe if file.named else 0 for name, file in files.items()}
+
+
+class Recorder:
+    """Wraps the calls of `disk` so that they are written into `log`."""
+
+    def __init__(self, log: Log, monkeypatch):
+        self.log = log
+        self._names: dict[tuple[int, int], str] = {}
+        self._inside = 0
+        self.failing = False  # whether the next sync fails
+        for path in (log.root / "packs").iterdir():
+            found = path.stat()
+            self._names[found.st_dev, found.st_ino] = log.name(path)
+        for name in ("append", "sync", "sync_folder", "create", "truncate", "replace"):
+            monkeypatch.setattr(disk, name, self._wrapped(getattr(self, name), getattr(disk, name)))
+
+    def _wrapped(self, record, call):
+        def wrapper(*args):
+            outermost, self._inside = not self._inside, self._inside + 1
+            try:
+                before = os.fstat(args[0]).st_size if outermost and type(args[0]) is int else None
+                if outermost and self.failing and call.__name__ == "sync":
+                    self.failing = False
+                    self.log.events.append(("failed", self._name(args[0])))
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+                result = call(*args)
+            finally:
+                self._inside -= 1
+            if outermost:
+                self.log.events.append(record(args, result, before))
+            return result
+
+        return wrapper
+
+    def _name(self, fd: int) -> str:
+        found = os.fstat(fd)
+        return self._names[found.st_dev, found.st_ino]
+
+    def append(self, args, result, before):
+        return "write", self._name(args[0]), before, bytes(args[1])
+
+    def sync(self, args, result, before):
+        return "sync", self._name(args[0])
+
+    def sync_folder(self, args, result, before):
+        return "folder", self.log.name(args[0])
+
+    def create(self, args, result, before):
+        found = os.fstat(result)
+        self._names[found.st_dev, found.st_ino] = self.log.name(args[0])
+        return "create", self.log.name(args[0])
+
+    def truncate(self, args, result, before):
+        return "truncate", self._name(args[0]), args[1]
+
+    def replace(self, args, result, before):
+        return "replace", self.log.name(args[0]), args[1]
+
+
+def start(root: Path) -> Log:
+    """A log that begins with what stands in an archive."""
+    return Log(root, {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*")
+                      if path.is_file() and path.relative_to(root).parts[0] not in ("index", "locks")})  # fmt: skip
+
+
+# How often each thing happens: a durable commit, one that shares a sync, a flush, a pack handed back, a process killed, one
+# killed in the middle of a write, a sync that fails, and a look that brings the index up to date.
+_DEEDS = ("durable", "soft", "flush", "close", "killed", "cut off", "failing", "look")
+_HABITS = ((8, 8, 3, 2, 1, 1, 1, 3), (2, 12, 1, 1, 2, 1, 1, 6), (3, 6, 0, 0, 4, 0, 4, 1))
+
+
+def work(log: Log, chance: random.Random, monkeypatch, steps: int, writers: int) -> None:
+    """Several writers take turns, as separate processes would."""
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_sync_soon", lambda self: None)  # flushes come where this function says so
+        recorder = Recorder(log, patch)
+        stores = [Store.open(log.root) for _ in range(writers)]
+        waiting: list[list[building.Built]] = [[] for _ in stores]
+        habits = chance.choice(_HABITS)
+        for _ in range(steps):
+            number = chance.randrange(writers)
+            store, pending = stores[number], waiting[number]
+            deed = chance.choices(_DEEDS, habits)[0]
+            if deed in ("durable", "soft", "failing"):
+                job = building.build(chance.randrange(8), size=chance.choice((60, 60, 600, 6000)))
+                recorder.failing = deed == "failing"
+                store.commit(job.blobs, durable=deed != "soft")
+                recorder.failing = False
+                pending.append(job)
+                if deed != "soft":
+                    log.promise([job])
+            elif deed == "flush":
+                store.flush()
+                log.promise(pending)
+            elif deed == "close":
+                store.close()
+                log.promise(pending)
+            elif deed == "look":
+                store.index.refresh()
+                log.keep_index()
+            else:
+                if store._lease is not None:
+                    store._lease.release()
+                store._reset()
+                store.index.close()
+                pending.clear()
+                if deed == "cut off":
+                    _cut_off(store, chance)
+        log.keep_index()
+        for store in stores:
+            store.close()
+
+
+def _cut_off(store: Store, chance: random.Random) -> None:
+    """Another process wrote a part of a commit and was killed."""
+    store.index.refresh()
+    found = lease.acquire(store.packs, store.locks, store.quarantine, store.index.open_packs(), shared=True)
+    data = pack.build(pack.pack_id(found.path), found.end, found.synced, building.build(0).blobs, found._compressor)
+    disk.append(found._fd, data[: chance.randrange(1, len(data))])
+    found.end += not found.end  # a new pack stays, too
+    found.release()
+
+
+def faults(root: Path, promised: list[building.Built], safe: dict[str, int]) -> Iterator[str]:
+    """What is wrong with an archive after a crash, in words that begin with its kind."""
+    store = Store.open(root)
+    try:
+        yield from (f"lost: {line}" for line in building.lacking(store, promised))
+        yield from (f"dangling: {line}" for line in building.dangling(store))
+        for finding in check.verify(store, deep=True).findings:
+            where, _, offset = finding.where.partition(" at byte ")
+            beyond = offset and int(offset) >= safe.get(Path(where).name, 0)
+            if not (finding.kind == "withheld" or (finding.kind in ("tail", "damage") and beyond)):
+                yield f"verify: {finding.kind} {finding.where}: {finding.detail}"
+        before = building.listed(store)
+        job = building.build(1)
+        store.commit(job.blobs, durable=True)
+        store.close()
+        again = Store.open(root)
+        yield from (f"lost after the next commit: {line}" for line in building.lacking(again, [*promised, job]))
+        if set(before) - set(building.listed(again)):
+            yield "lost after the next commit: a job that was listed"
+        if len(set(before)) < len(before) or again.index.count(Query()) != len(before) + 1:
+            yield "doubled: a job is listed twice"
+        again.close()
+    except QArchiveError as error:
+        yield f"raised: {error!r}"
+    finally:
+        store.close()
+
+
+def torture(folder: Path, monkeypatch, seed: int, points: int, steps: int = 40, generations: int = 2) -> list[str]:
+    """Faults found at `points` crashes of one session of work; some archives go on from there, and crash again."""
+    chance = random.Random(seed)
+    root = folder / f"session-{seed}"
+    Store.create(root).close()
+    log = start(root)
+    work(log, chance, monkeypatch, steps, writers=chance.choice((1, 2, 3)))
+    found = []
+    for point in range(points):
+        end = chance.randrange(len(log.events) + 1)
+        target = folder / f"crash-{seed}"
+        promised, safe = log.crash(end, target, chance)
+        if generations > 1 and chance.random() < 0.2:
+            second = start(target)
+            second.promised = promised
+            work(second, chance, monkeypatch, 8, writers=2)
+            end = chance.randrange(len(second.events) + 1)
+            again = folder / f"crash-{seed}-again"
+            promised, later = second.crash(end, again, chance)
+            # What the first crash left torn or garbled is durable now, and still no commit.
+            safe = {name: min(size, safe.get(name, size)) for name, size in later.items()}
+            shutil.rmtree(target)
+            target = again
+        found += [f"seed {seed}, crash {point} after event {end}: {fault}" for fault in faults(target, promised, safe)]
+        shutil.rmtree(target)
+    shutil.rmtree(root)
+    return found

@@ -1,0 +1,393 @@
+"""What every provider promises, as tests to inherit: give `Conformance` a backend and a few calls, and they run.
+
+A subclass is named `Test...`, and offers the methods of the first part. All of it runs on the real SDK.
+"""
+
+import copy
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import threading
+import warnings
+
+import pytest
+import qarchive
+from qarchive import capture, codec, model
+from qarchive.errors import ArchiveWarning, BadInput, JobFailed
+from qarchive.pack import RECORD
+
+
+class Conformance:
+    """One provider. `calls` are (name, args, kwargs) of `target.run`; each is seeded, so that it gives the same twice."""
+
+    provider: str
+    blocked: tuple[str, ...]  # top-level modules of the SDK
+    setup: str  # Python source that defines `target` and `call(target)`, for other processes
+
+    def target(self):
+        """A new, unwrapped object that executes."""
+        raise NotImplementedError
+
+    def calls(self):
+        """The documented ways to run something: a list of (name, args, kwargs), made anew at every call."""
+        raise NotImplementedError
+
+    def failing(self):
+        """(args, kwargs) of a run that raises, and of one that ends without success; None where there is none such."""
+        raise NotImplementedError
+
+    def same_result(self, one, other):
+        """Assert that two results are equal by the SDK's own comparison, and of the same types throughout.
+
+        What differs between two equal runs (ids, times) does not count if `volatile` is in the names compared.
+        """
+        raise NotImplementedError
+
+    def same_input(self, one, other):
+        """Assert that two inputs are equal by the SDK's own comparison."""
+        raise NotImplementedError
+
+    def without_volatile(self, result):
+        """A copy of a result without what differs between equal runs."""
+        raise NotImplementedError
+
+    # The promises
+
+    @pytest.fixture
+    def archive(self, tmp_path):
+        with qarchive.open(tmp_path / "archive") as archive:
+            yield archive
+
+    @pytest.fixture(autouse=True)
+    def no_warnings(self, recwarn):
+        self.expected_warnings = []
+        yield
+        found = [str(w.message) for w in recwarn if issubclass(w.category, ArchiveWarning)]
+        assert self.expected_warnings is None or found == self.expected_warnings
+
+    def test_every_call_is_one_record_and_comes_back_equal(self, archive):
+        wrapped = archive.wrap(self.target())
+        for number, (name, args, kwargs) in enumerate(self.calls(), 1):
+            result = wrapped.run(*args, **kwargs).result()
+            assert len(archive.jobs()) == number, name
+            job = archive.job("latest")
+            assert (job.status, job.provider, job.gaps) == ("DONE", self.provider, []), name
+            self.same_result(job.result(), result)
+            self.same_input(job.input, args[0])
+
+    def test_results_are_the_same_with_and_without_the_archive(self, archive):
+        for (_, args, kwargs), (_, args_again, kwargs_again) in zip(self.calls(), self.calls(), strict=True):
+            bare = self.target().run(*args, **kwargs).result()
+            archived = archive.wrap(self.target()).run(*args_again, **kwargs_again).result()
+            self.same_result(self.without_volatile(archived), self.without_volatile(bare))
+
+    def test_what_comes_back_encodes_to_the_same_bytes(self, archive):
+        provider = qarchive.providers.registry.named(self.provider)
+        wrapped = archive.wrap(self.target())
+        for name, args, kwargs in self.calls():
+            wrapped.run(*args, **kwargs).result()
+            job = archive.job("latest")
+            stage = qarchive.stage.Stage(archive._store)
+            again = provider.outcome(stage, job.native())
+            assert again.result == job.outcome["result"], name
+            assert codec.encode(dict(again.volatile)) == codec.encode(job.outcome.get("volatile", {})), name
+
+    def test_two_equal_runs_share_every_blob_but_their_records(self, archive):
+        wrapped = archive.wrap(self.target())
+        for name, args, kwargs in self.calls():
+            wrapped.run(*args, **kwargs).result()
+            archive.flush()
+            before = set(archive._store.index.blobs_with_prefix("", 1_000_000))
+            again = next(call for call in self.calls() if call[0] == name)
+            wrapped.run(*again[1], **again[2]).result()
+            archive.flush()
+            new = set(archive._store.index.blobs_with_prefix("", 1_000_000)) - before
+            kinds = sorted(entry.kind for digest in new for _, entry in archive._store.index.places(digest))
+            assert kinds == [RECORD] * 3, name
+
+    def test_native_is_the_sdks_own_job_offline(self, archive):
+        _, args, kwargs = self.calls()[0]
+        job = archive.wrap(self.target()).run(*args, **kwargs)
+        result = job.result()
+        native = archive.job("latest").native()
+        assert native.job_id() == job.job_id()
+        assert native.status() == job.status()
+        self.same_result(native.result(), result)
+
+    def test_recording_a_job_twice_is_recording_it_once(self, archive):
+        _, args, kwargs = self.calls()[0]
+        bare = self.target().run(*args, **kwargs)
+        first = archive.record(bare)
+        assert archive.record(bare) == first
+        wrapped = archive.wrap(self.target()).run(*args, **kwargs)
+        assert archive.record(wrapped) == archive.job("latest")
+        assert len(archive.jobs()) == 2
+        self.same_result(first.result(wait=True), bare.result())
+        assert first.config == archive.record(wrapped).config
+
+    def test_the_providers_own_id_is_a_reference(self, archive):
+        _, args, kwargs = self.calls()[0]
+        job = archive.wrap(self.target()).run(*args, **kwargs)
+        job.result()
+        assert archive.job(job.job_id()) == archive.job("latest")
+        assert archive.wrap(self.target()).retrieve_job(job.job_id()) == archive.job("latest")
+
+    def test_a_paused_archive_records_nothing(self, archive):
+        _, args, kwargs = self.calls()[0]
+        wrapped = archive.wrap(self.target())
+        with archive.paused():
+            wrapped.run(*args, **kwargs).result()
+        wrapped.run(*args, **kwargs, archive=False).result()
+        assert len(archive.jobs()) == 0
+        wrapped.run(*args, **kwargs).result()
+        assert len(archive.jobs()) == 1
+
+    def test_labels_of_contexts_add_up(self, archive):
+        _, args, kwargs = self.calls()[0]
+        wrapped = archive.wrap(self.target())
+        with archive.context(group="outer", tags=["a"], params={"x": 1, "y": 1}), archive.context(group="inner", tags=["b"], params={"y": 2}):
+            wrapped.run(*args, **kwargs).result()
+        assert archive.job("latest").labels == {"group": "inner", "tags": ["a", "b"], "params": {"x": 1, "y": 2}}
+        assert [len(archive.jobs(tag=tag)) for tag in ("a", "b", "c")] == [1, 1, 0]
+        assert archive.job("inner/1") == archive.job("latest")
+
+    def test_exceptions_are_the_same_with_and_without_the_archive(self, archive):
+        raising, _ = self.failing()
+        if raising is None:
+            return
+        args, kwargs = raising
+        caught = []
+        for target in (self.target(), archive.wrap(self.target())):
+            with pytest.raises(Exception) as info:
+                target.run(*args, **kwargs).result()
+            caught.append((type(info.value), str(info.value)))
+        assert caught[0] == caught[1]
+        job = archive.job("latest")
+        assert job.status == "ERROR"
+        assert job.error["message"] == caught[0][1]
+        with pytest.raises(JobFailed):
+            job.result()
+
+    def test_a_run_without_success_is_an_error_though_the_job_says_done(self, archive):
+        _, failing = self.failing()
+        if failing is None:
+            return
+        args, kwargs = failing
+        result = archive.wrap(self.target()).run(*args, **kwargs).result()
+        assert result.success is False
+        job = archive.job("latest")
+        assert job.status == "ERROR"
+        self.same_result(job.result(), result)
+
+    def test_warnings_are_the_same_with_and_without_the_archive(self, archive):
+        for (_, args, kwargs), (_, args_again, kwargs_again) in zip(self.calls(), self.calls(), strict=True):
+            seen = []
+            for target, a, k in ((self.target(), args, kwargs), (archive.wrap(self.target()), args_again, kwargs_again)):
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    target.run(*a, **k).result()
+                seen.append(sorted((w.category.__name__, str(w.message)) for w in caught))
+            assert seen[0] == seen[1]
+
+    def test_random_state_is_left_alone(self, archive):
+        import numpy
+
+        _, args, kwargs = self.calls()[0]
+        wrapped = archive.wrap(self.target())
+        random.seed(1)
+        numpy.random.seed(1)
+        before = random.getstate(), str(numpy.random.get_state())
+        wrapped.run(*args, **kwargs).result()
+        archive.flush()
+        assert (random.getstate(), str(numpy.random.get_state())) == before
+
+    def test_arguments_are_left_alone(self, archive):
+        for _, args, kwargs in self.calls():
+            untouched, options = copy.deepcopy(args[0]), list(kwargs)
+            archive.wrap(self.target()).run(*args, **kwargs).result()
+            self.same_input(args[0], untouched)
+            assert list(kwargs) == options
+
+    def test_a_job_whose_result_nobody_asks_for_is_archived_when_the_interpreter_ends(self, tmp_path):
+        code = self.setup + textwrap.dedent(f"""
+            import qarchive
+            call(qarchive.open({str(tmp_path / "archive")!r}).wrap(target))
+        """)
+        subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONWARNINGS": "error"})
+        with qarchive.open(tmp_path / "archive") as archive:
+            assert [job.status for job in archive.jobs()] == ["DONE"]
+
+    def test_reading_needs_no_sdk(self, archive, tmp_path):
+        _, args, kwargs = self.calls()[0]
+        archive.wrap(self.target()).run(*args, **kwargs).result()
+        expected = archive.job("latest").counts()
+        archive.close()
+        code = textwrap.dedent(f"""
+            import sys
+            for name in {self.blocked!r}:
+                sys.modules[name] = None
+            import qarchive
+            archive = qarchive.open({str(tmp_path / "archive")!r})
+            job = archive.job("latest")
+            assert job.counts() == {expected!r}, job.counts()
+            job.config, job.environment, job.backend_snapshot, job.calibrations, job.history, job.seal, job.gaps, job.text()
+            assert not archive.verify(deep=True).damaged
+            for ask in (lambda: job.input, job.result, job.native):
+                try:
+                    ask()
+                except qarchive.errors.MissingExtra as error:
+                    print(error)
+        """)
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert len(done.stdout.splitlines()) == 3
+        assert done.stdout.count(f"is not installed; run `pip install 'qarchive[{self.extra}]'`") == 3
+
+    extra = "aer"
+
+    def test_an_input_that_cannot_be_captured_is_a_gap_and_a_warning_and_never_a_broken_run(self, archive, monkeypatch):
+        self.expected_warnings = ["input is not archived: RuntimeError: no such luck"]
+        _, args, kwargs = self.calls()[0]
+        provider = qarchive.providers.registry.named(self.provider)
+
+        def describe(*_):
+            raise RuntimeError("no such luck")
+
+        monkeypatch.setattr(provider, "describe", describe)
+        result = archive.wrap(self.target()).run(*args, **kwargs).result()
+        job = archive.job("latest")
+        assert job.gaps == [{"what": "input", "reason": "RuntimeError: no such luck"}]
+        self.same_result(job.result(), result)
+
+    def test_a_result_that_cannot_be_captured_is_a_gap_and_a_warning_and_never_a_broken_run(self, archive, monkeypatch):
+        self.expected_warnings = ["result is not archived: RuntimeError: no such luck"]
+        _, args, kwargs = self.calls()[0]
+        provider = qarchive.providers.registry.named(self.provider)
+
+        def outcome(*_):
+            raise RuntimeError("no such luck")
+
+        monkeypatch.setattr(provider, "outcome", outcome)
+        assert archive.wrap(self.target()).run(*args, **kwargs).result() is not None
+        assert archive.job("latest").status == "UNKNOWN"
+        assert archive.job("latest").gaps == [{"what": "result", "reason": "RuntimeError: no such luck"}]
+
+    def test_with_on_error_raise_nothing_is_sent_that_could_not_be_recorded(self, tmp_path, monkeypatch):
+        _, args, kwargs = self.calls()[0]
+        provider = qarchive.providers.registry.named(self.provider)
+        sent = []
+
+        def describe(*_):
+            raise RuntimeError("no such luck")
+
+        target = self.target()
+        monkeypatch.setattr(type(target), "run", lambda *a, **k: sent.append(a))
+        monkeypatch.setattr(provider, "describe", describe)
+        with qarchive.open(tmp_path / "strict", on_error="raise") as archive:
+            with pytest.raises(RuntimeError, match="no such luck"):
+                archive.wrap(target).run(*args, **kwargs)
+            assert sent == []
+            assert len(archive.jobs()) == 0
+
+    def test_a_disk_that_takes_nothing_does_not_break_the_run_and_nothing_is_lost_once_it_does(self, archive, monkeypatch):
+        from qarchive import disk
+
+        _, args, kwargs = self.calls()[0]
+        wrapped = archive.wrap(self.target())
+        real = disk.append
+
+        def full(fd, data):
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch, pytest.warns(ArchiveWarning, match="the disk is full"):
+            patch.setattr(disk, "append", full)
+            result = wrapped.run(*args, **kwargs).result()
+            while archive._recorder._running:
+                pass
+        assert disk.append is real
+        self.same_result(archive.job("latest").result(), result)
+        assert len(archive.jobs()) == 1
+        self.expected_warnings = None
+
+    def test_threads_share_one_archive(self, archive):
+        wrapped = archive.wrap(self.target())
+        errors = []
+
+        def work():
+            try:
+                for _, args, kwargs in self.calls()[:3]:
+                    wrapped.run(*args, **kwargs).result()
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert errors == []
+        expected = 8 * len(self.calls()[:3])
+        assert [job.status for job in archive.jobs()] == ["DONE"] * expected
+        assert len({job.id for job in archive.jobs()}) == expected
+
+    def test_a_forked_child_records_for_itself(self, archive):
+        _, args, kwargs = self.calls()[0]
+        wrapped = archive.wrap(self.target())
+        wrapped.run(*args, **kwargs).result()
+        archive.flush()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                wrapped.run(*args, **kwargs).result()
+                archive.flush()
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        wrapped.run(*args, **kwargs).result()
+        assert [job.status for job in archive.jobs()] == ["DONE"] * 3
+        assert not archive.verify(deep=True).damaged
+
+    def test_no_secret_reaches_a_pack(self, archive):
+        secret = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
+        _, args, kwargs = self.calls()[0]
+        with archive.context(tags=[secret], params={"token": "hunter22", "note": f"Bearer {secret}"}):
+            archive.wrap(self.target()).run(*self.with_secret(args, secret), **kwargs).result()
+        archive.flush()
+        for digest in archive._store.index.blobs_with_prefix("", 1_000_000):
+            data = archive._store.get(digest)
+            assert secret.encode() not in data and b"hunter22" not in data
+        self.expected_warnings = None
+
+    def with_secret(self, args, secret):
+        """The same call with the secret planted wherever a user could put one."""
+        raise NotImplementedError
+
+    def test_a_wrapped_object_is_used_like_the_original(self, archive):
+        target = self.target()
+        wrapped = archive.wrap(target)
+        assert isinstance(wrapped, type(target))
+        assert set(dir(target)) <= set(dir(wrapped))
+        assert wrapped.unwrapped is target
+        with pytest.raises(AttributeError):
+            wrapped.no_such_attribute
+
+    def test_an_object_of_no_provider_is_refused(self, archive):
+        with pytest.raises(BadInput) as caught:
+            archive.wrap(object())
+        assert str(caught.value) == "a builtins.object: belongs to no provider that qarchive knows; it knows aer, qiskit"
+
+    def test_the_record_says_what_ran_where_and_with_what(self, archive):
+        name, args, kwargs = self.calls()[0]
+        archive.wrap(self.target()).run(*args, **kwargs).result()
+        job = archive.job("latest")
+        assert job.kind == "simulator"
+        assert job.backend == self.target().name
+        assert job.backend_snapshot["name"] == job.backend
+        assert job.environment["packages"]["qiskit"]
+        assert [record["type"] for record in job.history] == ["job", "attempt", "outcome"]
+        assert len(job.seal) == 64 and job.seal == archive.job(job.id).seal
+        assert job.status in model.TERMINAL
+        assert capture.described(ValueError("x")) == {"type": "builtins.ValueError", "message": "x"}

@@ -1,0 +1,239 @@
+"""The facade: opening, labels, references, listings; on real runs of Aer where something has to run."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+import qarchive
+from qarchive import config
+from qarchive.errors import Ambiguous, BadInput, NotFinished, NotFound
+from qiskit import QuantumCircuit
+from qiskit_aer import AerSimulator
+
+
+def bell(name="bell"):
+    circuit = QuantumCircuit(2, 2, name=name)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.measure([0, 1], [0, 1])
+    return circuit
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with qarchive.open(tmp_path / "lab") as archive:
+        yield archive
+
+
+@pytest.fixture
+def backend(archive):
+    return archive.wrap(AerSimulator())
+
+
+def run(backend, **options):
+    backend.run(bell(), **{"shots": 10, "seed_simulator": 1, **options}).result()
+
+
+def test_opening_makes_an_archive_once_and_then_opens_it(tmp_path):
+    with qarchive.open(tmp_path / "lab") as first:
+        identity = first.id
+    with qarchive.open(tmp_path / "lab") as second:
+        assert second.id == identity
+
+
+def test_without_a_path_it_is_the_one_that_the_environment_names(tmp_path, monkeypatch):
+    monkeypatch.setenv("QARCHIVE", str(tmp_path / "named"))
+    with qarchive.open() as archive:
+        assert archive.path == tmp_path / "named"
+
+
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "thesis.tex").write_text("x")
+    with pytest.raises(qarchive.QArchiveError) as caught:
+        qarchive.open(tmp_path)
+    assert str(caught.value) == f"{tmp_path}: is a folder that holds other files; name a new or an empty one"
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_on_error_is_warn_or_raise(tmp_path, monkeypatch):
+    with pytest.raises(BadInput) as caught:
+        qarchive.open(tmp_path / "lab", on_error="ignore")
+    assert str(caught.value) == "the setting on_error: cannot be 'ignore'; it is warn or raise"
+
+
+def test_the_config_file_sets_on_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(config, "user_config_path", lambda name: tmp_path / "config")
+    config.write("on_error", "raise")
+    with qarchive.open(tmp_path / "lab") as archive:
+        assert archive._recorder.on_error == "raise"
+
+
+def test_every_kind_of_reference_finds_its_job(archive, backend):
+    with archive.context(group="cnot"):
+        run(backend, seed_simulator=1)
+        run(backend, seed_simulator=2)
+    run(backend, seed_simulator=3)
+    newest, second, third = archive.jobs()
+    assert archive.job("latest") == archive.job("@1") == newest
+    assert archive.job("@2") == archive.job("cnot/2") == second
+    assert archive.job("cnot/1") == archive.job(third.id) == archive.job(third.id[:8]) == archive.job(third.id.upper()) == third
+    assert archive.job(third.provider_job) == third
+
+
+@pytest.mark.parametrize("reference, message", [
+    ("abcd", "job 'abcd' is not in {path}; `qarchive list` shows what there is"),
+    ("abc", "job 'abc' is not in {path}; `qarchive list` shows what there is; a prefix has 4 or more digits"),
+    ("@9", "job @9 is not in {path}; it holds 1 jobs"),
+    ("cnot/1", "job 'cnot/1' is not in {path}; `qarchive list` shows what there is"),
+    ("", "job '' is not in {path}; `qarchive list` shows what there is"),
+])  # fmt: skip
+def test_a_reference_that_finds_nothing_says_what_to_do(archive, backend, reference, message):
+    run(backend)
+    if archive.job("latest").id.startswith("abcd"):
+        run(backend)
+    with pytest.raises(NotFound) as caught:
+        archive.job(reference)
+    assert str(caught.value) == message.format(path=archive.path)
+
+
+def test_a_prefix_of_two_jobs_lists_them(archive, backend, monkeypatch):
+    run(backend)
+    first = archive.job("latest").id
+    other = first[:6] + ("0" if first[6] != "0" else "1") + first[7:]
+    monkeypatch.setattr(archive._store.index, "jobs_with_prefix", lambda prefix, limit: [bytes.fromhex(first), bytes.fromhex(other)])
+    with pytest.raises(Ambiguous) as caught:
+        archive.job(first[:6])
+    assert str(caught.value) == f"{first[:6]} fits 2 or more: {first[:16]}, {other[:16]}; give more digits"
+
+
+def test_filters_choose(archive, backend):
+    with archive.context(tags=["a", "b"], group="g"):
+        run(backend)
+    with archive.context(tags=["b"]):
+        run(backend)
+    run(backend)
+    count = {filters: len(archive.jobs(**dict(filters))) for filters in (
+        (("tag", "a"),), (("tag", "b"),), (("tag", "c"),), (("group", "g"),), (("status", "DONE"),), (("status", "ERROR"),),
+        (("provider", "aer"),), (("provider", "ibm"),), (("backend", "aer_simulator"),), (("kind", "simulator"),), (("kind", "mock"),),
+        (("tag", "b"), ("group", "g")), (("limit", 2),))}  # fmt: skip
+    assert list(count.values()) == [1, 2, 0, 1, 3, 0, 3, 0, 3, 3, 0, 1, 2]
+    job = archive.job("latest")
+    assert len(archive.jobs(input=str(job.record["input"]))) == 3
+
+
+def test_times_bound_the_creation_and_know_their_zone(archive, backend):
+    run(backend)
+    created = archive.job("latest").created
+    assert created.tzinfo == UTC and abs(created - datetime.now(UTC)) < timedelta(minutes=5)
+    hour = timedelta(hours=1)
+    assert len(archive.jobs(since=created - hour, until=created + hour)) == 1
+    assert len(archive.jobs(since=created + hour)) == len(archive.jobs(until=created - hour)) == 0
+    assert len(archive.jobs(since=(created - hour).astimezone(timezone(timedelta(hours=9))))) == 1
+    assert len(archive.jobs(since=(created - hour).strftime("%Y-%m-%dT%H:%M"))) == 1  # text without a zone is UTC
+
+
+@pytest.mark.parametrize("filters, message", [
+    ({"status": "done"}, "the status 'done': does not exist; it is one of PREPARED, SENDING, QUEUED, RUNNING, PAUSED, UNKNOWN, "
+                         "REFUSED, CANCELLED, TIMED_OUT, ERROR, PARTIAL, DONE"),
+    ({"order": "up"}, "the order 'up': does not exist; it is newest or oldest"),
+    ({"since": "yesterday"}, "since='yesterday': is no time; give an aware datetime, or text such as 2026-11-21T08:00"),
+    ({"since": datetime(2026, 1, 1)}, "since=datetime.datetime(2026, 1, 1, 0, 0): is no time; give an aware datetime, or text such as 2026-11-21T08:00"),
+    ({"input": "abcd"}, "input='abcd': is no digest; give its 64 hexadecimal digits"),
+])  # fmt: skip
+def test_a_filter_that_cannot_be_is_refused(archive, filters, message):
+    with pytest.raises(BadInput) as caught:
+        archive.jobs(**filters)
+    assert str(caught.value) == message
+
+
+def test_listings_are_lazy_sequences(archive, backend):
+    for seed in range(5):
+        run(backend, seed_simulator=seed)
+    jobs = archive.jobs()
+    assert len(jobs) == 5
+    assert [len(page) for page in jobs.pages(2)] == [2, 2, 1]
+    assert [job for page in jobs.pages(2) for job in page] == list(jobs) == list(reversed(list(archive.jobs(order="oldest"))))
+    assert jobs[0] == archive.job("latest") and jobs[-1] == archive.job("@5") and jobs[1:3] == list(jobs)[1:3]
+    with pytest.raises(IndexError):
+        jobs[5]
+    frame = jobs.to_pandas()
+    assert list(frame["id"]) == [job.id for job in jobs] and set(frame["status"]) == {"DONE"} and len(frame.columns) == 13
+    assert len(archive.jobs(limit=0)) == 0 and list(archive.jobs(limit=0)) == []
+
+
+def test_a_job_that_runs_has_no_result_yet_and_then_one(archive, backend):
+    long = QuantumCircuit(20)
+    for _ in range(40):
+        long.h(range(20))
+        long.cx(range(19), range(1, 20))
+    long.measure_all()
+    native = backend.run(long, shots=1)
+    job = archive.record(native)
+    try:
+        assert job.status == "RUNNING"
+        with pytest.raises(NotFinished) as caught:
+            job.result()
+        assert str(caught.value) == f"job {job.id[:12]} is RUNNING and has no result yet; ask again when it has ended"
+    finally:
+        result = job.result(wait=True)
+    assert result.to_dict() == native.result().to_dict()
+    assert job.status == "DONE"
+
+
+def test_a_result_is_there_as_soon_as_the_user_has_it(archive, backend):
+    for seed in range(50):
+        counts = backend.run(bell(), shots=10, seed_simulator=seed).result().get_counts()
+        assert archive.job("latest").counts() == counts
+
+
+def test_tags_are_a_list_and_params_can_be_stored(archive):
+    with pytest.raises(BadInput) as caught:
+        archive.context(tags="paper")
+    assert str(caught.value) == "tags: is one text; give a list of tags"
+    with pytest.raises(qarchive.errors.NotEncodable) as caught:
+        archive.context(params={"x": [1, object()]})
+    assert str(caught.value) == "cannot be stored at x.1: a builtins.object"
+
+
+def test_blobs_are_found_by_prefix_and_checked(archive, backend):
+    run(backend)
+    digest = str(archive.job("latest").record["input"])
+    assert qarchive.codec.digest(archive.blob(digest[:12])).hex() == digest
+    with pytest.raises(NotFound):
+        archive.blob("zz")
+    with pytest.raises(NotFound):
+        archive.blob("00000000")
+
+
+def test_the_seal_covers_all_that_the_job_reaches_and_nothing_that_comes_later(archive, backend):
+    run(backend)
+    job = archive.job("latest")
+    seal = job.seal
+    run(backend)
+    assert archive.job("latest").seal != seal
+    assert archive.job(job.id).seal == seal
+
+
+def test_statistics_count_what_is_there(archive, backend):
+    run(backend)
+    run(backend, seed_simulator=2)
+    found = archive.statistics()
+    assert found["jobs"] == 2 and found["packs"] == 1
+    assert found["kinds"]["record"]["blobs"] == 6 and found["kinds"]["qpy"]["blobs"] == 1
+    assert found["bytes"] == sum(path.stat().st_size for path in (archive.path / "packs").iterdir())
+
+
+def test_an_archive_is_read_in_another_process_without_aer_being_run(archive, backend, tmp_path):
+    result = backend.run(bell(), shots=100, seed_simulator=5).result()
+    archive.flush()
+    code = f"""
+import qiskit_aer.backends.aerbackend as aer
+def run(*_, **__): raise AssertionError("Aer was run")
+aer.AerBackend.run = run
+import qarchive
+job = qarchive.open({str(archive.path)!r}).job("latest")
+print(job.result().get_counts(), job.counts(), job.input.name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[0] == f"{result.get_counts()} {dict(result.get_counts())} bell"

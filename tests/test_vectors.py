@@ -1,0 +1,289 @@
+"""The vectors in spec/, read by the package and by tools/reader.py, which share no code: they must agree, on what is wrong too."""
+
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qarchive import check, codec, model, pack
+from qarchive.errors import Damaged, NewerFormat, NotCanonical
+from qarchive.store import Store
+
+ROOT = Path(__file__).parent.parent
+VECTORS = ROOT / "spec" / "vectors"
+READER = ROOT / "tools" / "reader.py"
+
+_found = importlib.util.spec_from_file_location("reader", READER)
+reader = importlib.util.module_from_spec(_found)
+_found.loader.exec_module(reader)
+
+
+def load(name):
+    return json.loads((VECTORS / f"{name}.json").read_text("utf-8"))
+
+
+def names(vectors):
+    return [vector["name"] for vector in vectors]
+
+
+def run(*arguments):
+    """The reader as its own process: in an empty environment, so that it cannot find qarchive."""
+    return subprocess.run([sys.executable, "-I", READER, *arguments], capture_output=True, text=True, encoding="utf-8", env={})
+
+
+def translated(value):
+    """A value of the package as the reader has it, so that the reader's notation can show it."""
+    kind = type(value)
+    if kind is list:
+        return [translated(item) for item in value]
+    if kind is tuple:
+        return tuple(translated(item) for item in value)
+    if kind is set:
+        return reader.Set(tuple(translated(item) for item in sorted(value, key=codec.encode)))
+    if kind is dict:
+        if all(type(key) is str for key in value):
+            return {key: translated(item) for key, item in value.items()}
+        return reader.Map(tuple((translated(key), translated(value[key])) for key in sorted(value, key=codec.encode)))
+    if kind is codec.Link:
+        return reader.Link(value.digest)
+    if kind is codec.Timestamp:
+        return reader.Time(value.ns)
+    if kind is codec.Typed:
+        return reader.Typed(value.tag, translated(value.value))
+    if kind is codec.Chunked:
+        return reader.Chunked(value.length, tuple(map(translated, value.links)))
+    if kind is codec.Array:
+        return reader.Array(value.dtype, value.shape, translated(value.data))
+    return value
+
+
+@pytest.fixture
+def tiny(tmp_path):
+    """A copy of the tiny archive."""
+    return Path(shutil.copytree(VECTORS / "tiny", tmp_path / "tiny"))
+
+
+def verdict(decode, refusals, data):
+    try:
+        decode(data)
+    except refusals as error:
+        return type(error).__name__
+    return "decoded"
+
+
+# Values
+
+
+@pytest.mark.parametrize("vector", load("values"), ids=names(load("values")))
+def test_a_value_has_these_bytes_and_means_this(vector):
+    data = bytes.fromhex(vector["bytes"])
+    value = codec.decode(data)
+    assert reader.show(translated(value)) == reader.show(reader.decode(data)) == vector["value"]
+    assert codec.encode(value) == data
+    assert codec.digest(data).hex() == vector["digest"]
+
+
+@pytest.mark.parametrize("vector", load("refused"), ids=names(load("refused")))
+def test_these_bytes_are_refused_by_both_and_for_the_same_reason(vector):
+    data = bytes.fromhex(vector["bytes"])
+    assert verdict(codec.decode, (NotCanonical, NewerFormat), data) == vector["error"]
+    assert verdict(reader.decode, (reader.NotCanonical, reader.NewerFormat), data) == vector["error"]
+
+
+def agree(data):
+    ours = verdict(codec.decode, (NotCanonical, NewerFormat), data)
+    other = verdict(reader.decode, (reader.NotCanonical, reader.NewerFormat), data)
+    assert (ours == "decoded") == (other == "decoded"), data.hex()  # bytes with two faults may be refused for either
+    if ours == "decoded":
+        assert reader.show(translated(codec.decode(data))) == reader.show(reader.decode(data))
+
+
+@given(st.binary(max_size=40))
+def test_both_refuse_the_same_bytes(data):
+    agree(data)
+
+
+@given(st.sampled_from(load("values")), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=2))
+def test_both_refuse_the_same_changed_values(vector, changes):
+    data = bytearray.fromhex(vector["bytes"])
+    for at, byte in changes:
+        data[at % len(data)] = byte
+    agree(bytes(data))
+
+
+@given(st.sampled_from(load("values")), st.integers(0, 1 << 16), st.binary(max_size=3), st.integers(0, 3))
+def test_both_refuse_the_same_shifted_values(vector, at, inserted, removed):
+    data = bytes.fromhex(vector["bytes"])
+    at %= len(data)
+    agree(data[:at] + inserted + data[at + removed :])
+
+
+# The tiny archive
+
+
+def test_vectors_are_made_again_with_the_same_bytes(tmp_path):
+    command = [sys.executable, ROOT / "tools" / "make_vectors.py", tmp_path]
+    made = subprocess.run(command, capture_output=True, text=True, env={"PYTHONPATH": str(ROOT)})
+    assert made.returncode == 0, made.stderr
+    files = sorted(path.relative_to(VECTORS) for path in VECTORS.rglob("*") if path.is_file())
+    assert sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*") if path.is_file()) == files
+    assert [path for path in files if (tmp_path / path).read_bytes() != (VECTORS / path).read_bytes()] == []
+
+
+def test_the_package_reads_the_tiny_archive_as_described():
+    expected = load("tiny")
+    for described in expected["packs"]:
+        path = VECTORS / "tiny" / "packs" / described["file"]
+        seal = pack.read_seal(path)
+        assert (seal and seal.content.hex()) == described["sealed"]
+        found = []
+        with open(path, "rb") as file:
+            for commit in pack.scan(path):
+                if type(commit) is pack.Commit and commit.whole:
+                    blobs = [blob(path, file, entry) for entry in commit.entries]
+                    found.append({"offset": commit.offset, "length": commit.length, "synced": commit.synced, "blobs": blobs})
+        assert found == described["commits"]
+
+
+def blob(path, file, entry):
+    value = codec.decode(pack.read(file, path, entry))
+    found = {"kind": entry.kind, "digest": entry.digest.hex(), "length": entry.length, "value": reader.show(translated(value))}
+    return found | ({"key": entry.key.hex()} if entry.key else {})
+
+
+def test_the_package_folds_the_tiny_archive_as_described(tiny):
+    store = Store.open(tiny)
+    try:
+        for job, expected in load("tiny")["jobs"].items():
+            row = store.index.row(bytes.fromhex(job))
+            records = {digest: store.value(digest) for digest in store.index.records(bytes.fromhex(job))}
+            outcome = model.fold(bytes.fromhex(job), records).outcome
+            shown = {name: getattr(row, name) for name in expected if name not in ("created", "outcome")}
+            shown["created"] = row.created.ns
+            shown["outcome"] = outcome and codec.digest(codec.encode(outcome)).hex()
+            assert shown == expected
+        assert check.verify(store, deep=True).findings == []
+    finally:
+        store.close()
+
+
+def test_the_reader_reads_the_tiny_archive_as_described():
+    assert reader.describe(reader.Archive(VECTORS / "tiny")) == load("tiny")
+    assert reader.check_vectors(VECTORS / "tiny", VECTORS) == []
+
+
+@pytest.mark.parametrize("flip", load("flips"), ids=lambda flip: f"{flip['file'][:8]} {flip['offset']} {flip['what']}")
+def test_a_flipped_byte_is_noticed_by_both(tiny, flip):
+    path = next(tiny.rglob(flip["file"]))
+    data = bytearray(path.read_bytes())
+    data[flip["offset"]] ^= 1
+    path.write_bytes(data)
+    if "error" in flip:
+        with pytest.raises(Damaged):
+            Store.open(tiny)
+        with pytest.raises(reader.Damaged):
+            reader.Archive(tiny)
+        return
+    store = Store.open(tiny)
+    try:
+        ours = {finding.kind for finding in check.verify(store).findings}
+    finally:
+        store.close()
+    archive = reader.Archive(tiny)
+    other = {finding.kind for finding in archive.verify()}
+    assert flip["finding"] in ours & other
+    assert ("damage" in ours, "damage" in other) == (flip["finding"] == "damage",) * 2
+
+
+# The reader's command line
+
+
+def test_the_reader_lists_jobs():
+    found = run(VECTORS / "tiny", "list")
+    jobs = load("tiny")["jobs"]
+    days = {job: f"2024-03-01T00:00:00.{fields['created'] % 10**9:09d}Z" for job, fields in jobs.items()}
+    lines = [f"{job}  {days[job]}  aer  aer_simulator  {fields['status']}  1000" for job, fields in jobs.items()]
+    assert found.stdout.splitlines() == lines
+    assert (found.returncode, found.stderr) == (0, "")
+
+
+def test_the_reader_verifies():
+    found = run(VECTORS / "tiny", "verify")
+    assert (found.stdout, found.stderr, found.returncode) == ("2 packs, 5 commits, 18 blobs, 12 records\n", "", 0)
+
+
+def test_the_reader_ends_with_5_where_something_is_damaged(tiny):
+    path = tiny / "packs" / load("tiny")["packs"][0]["file"]
+    data = bytearray(path.read_bytes())
+    data[700] ^= 1
+    path.write_bytes(data)
+    found = run(tiny, "verify")
+    assert found.stdout.startswith("damage: ")
+    assert (found.stderr, found.returncode) == ("", 5)
+
+
+def test_the_reader_shows_a_blob_by_a_unique_prefix():
+    described = load("tiny")["packs"][0]["commits"][0]["blobs"][0]
+    found = run(VECTORS / "tiny", "cat", described["digest"][:12])
+    assert (found.stdout, found.returncode) == (described["value"] + "\n", 0)
+    found = run(VECTORS / "tiny", "cat", "")
+    assert (found.stdout, found.stderr, found.returncode) == ("", "18 blobs begin with \n", 3)
+
+
+def test_the_reader_checks_the_vectors():
+    found = run(VECTORS / "tiny", "vectors", VECTORS)
+    assert (found.stdout, found.stderr, found.returncode) == ("all vectors agree\n", "", 0)
+
+
+@pytest.mark.parametrize("arguments", [[], ["list"], ["tiny", "mend"], ["tiny", "cat"], ["tiny", "list", "more"]])
+def test_the_reader_tells_how_it_is_called(arguments):
+    found = run(*arguments)
+    assert (found.stdout, found.stderr, found.returncode) == ("", reader.__doc__ + "\n", 2)
+
+
+def test_the_reader_says_what_it_cannot_read(tmp_path, tiny):
+    found = run(tmp_path / "nothing", "list")
+    assert (found.stdout, found.returncode) == ("", 3)
+    (tiny / "archive.json").write_text('{"format": 2}')
+    assert run(tiny, "list").returncode == 8
+    (tiny / "archive.json").write_text("[" * 2000)
+    found = run(tiny, "list")
+    assert (found.stderr, found.returncode) == ("damaged: archive.json is no identity of an archive\n", 5)
+
+
+def test_the_reader_imports_nothing_of_the_package():
+    names = subprocess.run([sys.executable, "-c", f"import sys, runpy; runpy.run_path({str(READER)!r}); print(*sys.modules)"],
+                           capture_output=True, text=True, cwd=ROOT).stdout.split()  # fmt: skip
+    assert "zstandard" in names
+    assert not any(name.split(".")[0] in ("qarchive", "msgpack") for name in names)
+
+
+# The package's own archives
+
+
+def test_the_reader_reads_what_the_package_writes(tmp_path):
+    store = Store.create(tmp_path / "lab")
+    try:
+        long = codec.encode(bytes(codec.CHUNK))
+        last = codec.encode(b"\0")
+        chunks = [pack.Blob("chunk", codec.digest(piece), piece) for piece in (long, last)]
+        links = tuple(codec.Link(codec.digest(piece)) for piece in [long] * 4 + [last])
+        data = codec.encode(codec.Chunked(codec.LONG + 1, links))
+        result = pack.Blob("result", codec.digest(data), data)
+        store.commit([*chunks, result], durable=True)
+        link = codec.Link(result.digest)
+        job = model.job_record(provider="aer", kind="local", backend="b", input=link, config=link, shots=None, size=1)
+        record = codec.encode(job)
+        store.commit([pack.Blob(pack.RECORD, codec.digest(record), record)], durable=True)
+        archive = reader.Archive(tmp_path / "lab")
+        assert archive.verify() == []
+        assert {job: found["status"] for job, found in archive.jobs().items()} == {codec.digest(record): "PREPARED"}
+        assert store.value(result.digest) == bytes(codec.LONG + 1)
+    finally:
+        store.close()
