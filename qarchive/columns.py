@@ -1,19 +1,45 @@
 """Typed forms of values that JSON-like trees store badly: counts, memory. See `spec/format.md`, "Columns"."""
 
 import struct
+from collections.abc import Iterable
 
 from .codec import Array, Chunked, Typed
 from .errors import NotCanonical
 
-_UNSIGNED = (("|u1", "B", 8), ("<u2", "H", 16), ("<u4", "I", 32), ("<u8", "Q", 64))
-_WIDTHS = frozenset(dtype for dtype, _, _ in _UNSIGNED)
+SHORT = 32  # a column of up to so many numbers is a list: no longer in msgpack, and written several times as fast
+
+_WIDER = (("<u2", "H", 16), ("<u4", "I", 32), ("<u8", "Q", 64))
+_WIDTHS = frozenset({"|u1", *(dtype for dtype, _, _ in _WIDER)})
+_TEXT, _INTEGERS = frozenset({str}), frozenset({int})
 
 
 def unsigned(numbers: list[int]) -> Array:
     """A one-dimensional array of non-negative integers below 2**64, in the smallest dtype that holds them."""
-    top = max(numbers, default=0).bit_length()
-    dtype, code, _ = next(entry for entry in _UNSIGNED if top <= entry[2])
+    top = max(numbers, default=0)
+    if top < 256:
+        return Array("|u1", (len(numbers),), bytes(numbers))
+    dtype, code, _ = next(entry for entry in _WIDER if not top >> entry[2])
     return Array(dtype, (len(numbers),), struct.pack(f"<{len(numbers)}{code}", *numbers))
+
+
+def integers(numbers: list[int]) -> Array | list[int]:
+    """A column of non-negative integers below 2**64: the list itself where it is short."""
+    return numbers if len(numbers) <= SHORT else unsigned(numbers)
+
+
+def floats(numbers: list[float]) -> Array | list[float]:
+    """A column of floats: the list itself where it is short."""
+    return numbers if len(numbers) <= SHORT else Array("<f8", (len(numbers),), struct.pack(f"<{len(numbers)}d", *numbers))
+
+
+def items(column: Array | list) -> list:
+    """The numbers of a column, however it is kept."""
+    return column if type(column) is list else column.flat()
+
+
+def _in_order(states: Iterable[str]) -> list[str]:
+    """By length, then by text: for hexadecimal states the order of their numbers."""
+    return sorted(sorted(states), key=len)
 
 
 def _states(states: list[str]) -> Array | list[str]:
@@ -27,9 +53,10 @@ def _states(states: list[str]) -> Array | list[str]:
         return states
     if list(map(hex, numbers)) != states or min(numbers, default=0) < 0:
         return states
-    width = -(-max(numbers, default=0).bit_length() // 8)
-    if width <= 8:
+    top = max(numbers, default=0).bit_length()
+    if top <= 64:
         return unsigned(numbers)
+    width = -(-top // 8)
     return Array("|u1", (len(numbers), width), b"".join(number.to_bytes(width, "big") for number in numbers))
 
 
@@ -63,9 +90,12 @@ def _is_here(array: Array) -> bool:
 
 def pack_counts(counts: dict[str, int]) -> Typed | None:
     """Counts as two columns, states and how often; None for a dict that is no counts of plain integers."""
-    if not all(type(state) is str and type(n) is int and 0 <= n < 1 << 64 for state, n in counts.items()):
+    numbers = counts.values()
+    if not (_TEXT.issuperset(map(type, counts)) and _INTEGERS.issuperset(map(type, numbers))):
         return None
-    states = sorted(counts, key=lambda state: (len(state), state))
+    if counts and (min(numbers) < 0 or max(numbers) >> 64):
+        return None
+    states = _in_order(counts)
     return Typed("counts", [_states(states), unsigned([counts[state] for state in states])])
 
 
@@ -79,9 +109,9 @@ def unpack_counts(typed: Typed) -> dict[str, int]:
 
 def pack_memory(memory: list[str]) -> Typed | None:
     """One state a shot as a table of states and an index into it for every shot; None for other lists."""
-    if not all(type(state) is str for state in memory):
+    if not _TEXT.issuperset(map(type, memory)):
         return None
-    table = sorted(set(memory), key=lambda state: (len(state), state))
+    table = _in_order(set(memory))
     place = {state: i for i, state in enumerate(table)}
     return Typed("memory", [_states(table), unsigned([place[state] for state in memory])])
 

@@ -45,10 +45,8 @@ def check(name: str, value: object) -> None:
 
 
 def write(name: str, value: str | None) -> None:
-    """Set one setting, or remove it with None; a folder is kept as an absolute path. Raises BadInput, CannotWrite."""
+    """Set one setting, or remove it with None. Raises BadInput, CannotWrite."""
     check(name, "warn" if value is None else value)
-    if name == "archive" and value is not None:
-        value = str(Path(value).expanduser().absolute())
     settings = read()
     settings.pop(name, None)
     if value is not None:

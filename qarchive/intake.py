@@ -22,7 +22,7 @@ class Corrupt(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the index has read of a pack: up to byte `size`, where a commit with this hash ended.
+    """What the index has read of a pack: up to byte `size`, whose last 32 bytes are `hash` (of a commit, or in a trailer).
 
     Up to `synced` a later commit vouches that it had reached the disk.
     """
@@ -52,7 +52,7 @@ class Intake:
         if known is None:
             row = db.execute("INSERT INTO packs(name) VALUES (?)", (path.name,)).lastrowid
             known = Known(row, 0, b"", 0, 0, 0)
-        row, size, hashed, synced, damaged = known.id, known.size, known.hash, known.synced, known.damaged
+        row, size, synced, damaged = known.id, known.size, known.synced, known.damaged
         commits = pack.sealed_commits(path) if size == 0 else None
         sealed = commits is not None
         suspect_from = None
@@ -75,10 +75,10 @@ class Intake:
                         suspect_from = None  # what is damaged had reached the disk: no crash did this
                         self.trust(row)
                     self.add(path, file, row, found, suspect=suspect_from is not None)
-                    hashed = found.hash
                 size = found.offset + found.length
         if sealed:
-            size, hashed = os.path.getsize(path), b""
+            size = os.path.getsize(path)
+        hashed = pack.read_hash(path, size)
         db.execute("UPDATE packs SET size = ?, hash = ?, synced = ?, sealed = ?, damaged = ?, seal = ? WHERE id = ?",
                    (size, hashed, synced, sealed, damaged, seal(path.name, row, size, hashed, synced, int(sealed), int(damaged)), row))  # fmt: skip
 
@@ -216,13 +216,11 @@ def as_read(path: Path, known: Known, compared: bool = False) -> bool:
     An index may have outlived a power cut that its packs did not: what no later commit vouches for is hashed again, unless
     that was done before (`compared`).
     """
+    if known.size and pack.read_hash(path, known.size) != known.hash:
+        return False
     if known.sealed:
         return os.path.getsize(path) == known.size
-    if not known.size or known.damaged:
-        return os.path.getsize(path) >= known.size
-    if pack.read_hash(path, known.size) != known.hash:
-        return False
-    at = known.size if compared else known.synced
+    at = known.size if compared or known.damaged else known.synced
     if at < known.size:
         for found in pack.scan(path, at):
             if type(found) is not pack.Commit or not found.whole:

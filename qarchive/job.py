@@ -198,20 +198,25 @@ class Job:
         """
         outcome = self._with_result()
         result = self._value(outcome["result"])
-        experiments = result.get("results", ())
+        experiments = result.get("results", ()) if type(result) is dict else ()
         found = [dict(experiment.get("data", {})) for experiment in experiments]
         for index, values in enumerate(found):
             if "counts" in values:
                 values["counts"] = self._provider().counts(lambda link: result, self.record, outcome, index)
         return found
 
+    def wait(self) -> None:
+        """Return when the job has ended and its outcome is recorded."""
+        while self.folded.outcome is None:
+            time.sleep(POLL_S)
+
     def result(self, wait: bool = False) -> Any:
         """The SDK's own result object, equal to the original, without any network.
 
         Raises NotFinished unless `wait`, JobFailed where it ended without a result, MissingExtra.
         """
-        while wait and self.folded.outcome is None:
-            time.sleep(POLL_S)
+        if wait:
+            self.wait()
         return self._provider().load_result(self._value, self.record, self._with_result())
 
     def native(self) -> Any:

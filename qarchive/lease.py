@@ -58,20 +58,24 @@ class Lease:
         with self._syncing:
             if self.synced >= (self.end if end is None else end):
                 return
-            if self._failure is not None:
-                raise OSError(*self._failure.args)
             reached = self.end
-            try:
-                disk.sync(self._fd)
-                if not self.synced:
-                    disk.sync_folder(self.path.parent)
-            except OSError as error:
-                self._failure = error
-                raise
+            self._sync_file()
             self.synced = reached
 
+    def _sync_file(self) -> None:
+        if self._failure is not None:
+            raise OSError(*self._failure.args)
+        try:
+            disk.sync(self._fd)
+            if not self.synced:
+                disk.sync_folder(self.path.parent)
+        except OSError as error:
+            self._failure = error
+            raise
+
     def seal(self) -> None:
-        """End the pack with its trailer. What stands before is on the disk first: others rely on a seal they can see."""
+        """End the pack with its trailer. Others rely on a seal they can see, so what stands before it is on the disk first,
+        and so is the trailer before its last eight bytes, which make it one."""
         self.sync()
         commits, content = [], hashlib.sha256()
         for found in pack.scan(self.path):
@@ -82,7 +86,10 @@ class Lease:
         with open(self.path, "rb") as file:
             while piece := file.read(1 << 20):
                 content.update(piece)
-        disk.append(self._fd, pack.build_trailer(pack.pack_id(self.path), self.end, content.digest(), commits))
+        trailer = pack.build_trailer(pack.pack_id(self.path), self.end, content.digest(), commits)
+        disk.append(self._fd, trailer[: -len(pack.END)])
+        self._sync_file()
+        disk.append(self._fd, pack.END)
         try:
             disk.sync(self._fd)
         except OSError:
@@ -106,22 +113,22 @@ class Lease:
     def give_up(self) -> bool:
         """Leave the pack after a failure. Whether all its commits are on the disk.
 
-        If so, what remains of the write that failed is cut off, for the next writer. If not, no writer comes back to it.
+        What remains of a write that failed is cut off, for the next writer. After a sync that failed none comes back to it.
         """
         try:
             self.sync()
         except OSError:
-            if not _abandon(self.path) and self._lock is not None:
-                _kept.append(self._lock)
-                self._lock = None
-            self.release()
-            return False
-        try:
-            disk.truncate(self._fd, self.end)
-        except OSError:
-            pass  # a tail stays, which `verify` reports and the next writer moves aside
+            pass  # `_failure` says so
+        if self._failure is None:
+            try:
+                disk.truncate(self._fd, self.end)
+            except OSError:
+                pass  # a tail stays, which `verify` reports and the next writer moves aside
+        elif not _abandon(self.path) and self._lock is not None:
+            _kept.append(self._lock)
+            self._lock = None
         self.release()
-        return True
+        return self.synced >= self.end
 
     def forget(self) -> None:
         """Close the file and leave the lock to the parent process, as a forked child must."""

@@ -174,7 +174,7 @@ class Store:
             self._seal()
         for attempt in (1, 2):
             if self._lease is None:
-                self._take_lease()
+                self._take_lease(new=attempt == 2)
             try:
                 while self._homeless:
                     self._write(self._homeless[0])
@@ -201,10 +201,11 @@ class Store:
         self._unsynced.append((self._lease.end, distinct))
         self._unsynced_size += sum(len(blob.data) for blob in distinct)
 
-    def _take_lease(self) -> None:
+    def _take_lease(self, new: bool = False) -> None:
+        """Lease an open pack, or a `new` one: after a failed write the next attempt goes to another file."""
         try:
             self.index.refresh()
-            candidates = self.index.open_packs()
+            candidates = [] if new else self.index.open_packs()
             others = len(self.index.pack_names()) > len(candidates)
             self._lease = lease.acquire(self.packs, self.locks, self.quarantine, candidates, shared=True)
         except OSError as error:

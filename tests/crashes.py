@@ -39,6 +39,10 @@ class File:
             content[begin:end] = bytes(len(content[begin:end]))
         self.durable = bytes(content)
 
+    def cut_doom(self, offset: int) -> None:
+        """What stands from `offset` on is gone, or written again."""
+        self.doomed = [(begin, min(end, offset)) for begin, end in self.doomed if begin < offset]
+
     @property
     def safe(self) -> int:
         """Bytes at its start that no crash can change."""
@@ -116,9 +120,11 @@ class Log:
                 file = files[name]
                 if what == "write":
                     offset, data = about[1:]
+                    file.cut_doom(offset)
                     file.current = file.current[:offset].ljust(offset, b"\0") + data + file.current[offset + len(data) :]
                 elif what == "truncate":
                     file.current = file.current[: about[1]]
+                    file.cut_doom(about[1])
                 elif what == "sync":
                     file.sync()
                 elif what == "failed":
@@ -272,7 +278,8 @@ def faults(root: Path, promised: list[building.Built], safe: dict[str, int]) -> 
         for finding in check.verify(store, deep=True).findings:
             where, _, offset = finding.where.partition(" at byte ")
             beyond = offset and int(offset) >= safe.get(Path(where).name, 0)
-            if not (finding.kind == "withheld" or (finding.kind in ("tail", "damage") and beyond)):
+            no_commit = offset and Path(where).read_bytes()[int(offset) :].startswith(pack.TRAILER)  # a seal that a crash cut off
+            if not (finding.kind == "withheld" or (finding.kind in ("tail", "damage") and (beyond or no_commit))):
                 yield f"verify: {finding.kind} {finding.where}: {finding.detail}"
         before = building.listed(store)
         job = building.build(1)

@@ -160,7 +160,8 @@ def test_a_listing_shows_the_fields_of_the_job_and_of_the_attempt_that_speaks():
     one = attempt(1, calibration=Link(b"\5" * 32))
     assert summary(fold(ID.digest, named(JOB, one, sent(one, "cloud-1")))) == {
         "id": ID.digest, "created": Timestamp(5), "provider": "aer", "backend": "b", "kind": "local", "status": "QUEUED",
-        "shots": 7, "size": 2, "group": "g", "tags": ["x", "y"], "input": LINK, "calibration": Link(b"\5" * 32), "provider_job": "cloud-1",
+        "shots": 7, "size": 2,
+        "group": "g", "tags": ["x", "y"], "input": LINK, "calibration": Link(b"\5" * 32), "provider_job": "cloud-1",
         "attempts": 1, "gaps": 0, "names": ["a", "b", "c"]}  # fmt: skip
 
 

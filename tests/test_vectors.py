@@ -1,4 +1,4 @@
-"""The vectors in spec/, read by the package and by tools/reader.py, which share no code: they must agree, on what is wrong too."""
+"""The vectors in spec/, read by the package and by tools/reader.py, which share no code: they must agree."""
 
 import importlib.util
 import json
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,6 +200,60 @@ def test_a_flipped_byte_is_noticed_by_both(tiny, flip):
     other = {finding.kind for finding in archive.verify()}
     assert flip["finding"] in ours & other
     assert ("damage" in ours, "damage" in other) == (flip["finding"] == "damage",) * 2
+
+
+PACKS = {path.name: path.read_bytes() for path in (VECTORS / "tiny" / "packs").iterdir()}
+
+
+@given(st.sampled_from(sorted(PACKS)), st.lists(st.tuples(st.integers(0, 2800), st.integers(0, 255)), max_size=3),
+       st.none() | st.integers(0, 2800), st.binary(max_size=3), st.integers(0, 2800))  # fmt: skip
+def test_both_find_the_same_commits_in_a_changed_pack(tmp_path_factory, name, changes, cut, inserted, place):
+    data = bytearray(PACKS[name])
+    for at, byte in changes:
+        data[at % len(data)] = byte
+    data = (data[:place] + inserted + data[place:])[:cut]
+    path = tmp_path_factory.mktemp("packs") / name
+    path.write_bytes(data)
+    ours = [(type(part).__name__.lower(), part.offset, part.length, getattr(part, "whole", None))
+            for part in pack.scan(path) if type(part) is not pack.Seal]  # fmt: skip
+    other = [(*part, None) if type(part) is tuple else ("commit", part.offset, part.length, part.whole)
+             for part in reader.Pack(path).parts()]  # fmt: skip
+    assert ours == other
+
+
+JOB = codec.Link(b"j" * 32)
+REFERRED = st.sampled_from([codec.Link(bytes([n]) * 32) for n in range(3)])
+STATUS = st.sampled_from([*model.STATUSES, "a later word"])
+ABOUT = st.fixed_dictionaries(
+    {"type": st.sampled_from(["outcome", "sent", "status", "later"]), "job": st.just(JOB), "attempt": REFERRED, "status": STATUS},
+    optional={"result": REFERRED, "provider_job": st.sampled_from(["a", "b"])},
+)
+SENDING = st.fixed_dictionaries({"type": st.just("attempt"), "job": st.just(JOB), "number": st.integers(1, 2), "status": STATUS})
+
+
+@given(st.dictionaries(REFERRED, SENDING), st.lists(ABOUT, max_size=8))
+def test_both_fold_alike(attempts, others):
+    records = {link.digest: record for link, record in attempts.items()}
+    records |= {codec.digest(codec.encode(record)): record for record in others}
+    ours = model.fold(JOB.digest, records)
+    other = reader.fold(JOB.digest, {digest: translated(record) for digest, record in records.items()})
+    assert (ours.status, len(ours.attempts), ours.provider_job) == (other["status"], other["attempts"], other["provider_job"])
+    assert ours.outcome == (records[other["outcome"]] if other["outcome"] else None)
+
+
+WRONG = [None, [], {}, {"type": 1}, {"type": "later"}, {"type": "attempt", "job": JOB},
+         {"type": "annotation", "job": JOB, "created": 5}]  # fmt: skip
+
+
+@pytest.mark.parametrize("record", WRONG, ids=repr)
+def test_the_reader_reports_a_wrong_record_and_reads_the_others(tiny, record):
+    data = codec.encode(record)
+    path = tiny / "packs" / f"{'a' * 32}.pack"
+    compressor = zstandard.ZstdCompressor()
+    path.write_bytes(pack.build(pack.pack_id(path), 0, 0, [pack.Blob("record", codec.digest(data), data)], compressor))
+    archive = reader.Archive(tiny)
+    assert [(finding.kind, finding.where) for finding in archive.verify()] == [("damage", codec.digest(data).hex())]
+    assert len(archive.jobs()) == 3
 
 
 # The reader's command line

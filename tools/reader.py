@@ -770,24 +770,68 @@ def read_identity(folder: Path) -> dict:
 
 # Records
 
-TEXT, INTEGER, LINKED, WHEN, BYTES, MAPPED, LISTED, SHOTS = str, int, Link, Time, bytes, dict, list, (int, type(None))
+
+def text(value: object) -> bool:
+    return type(value) is str
+
+
+def integer(value: object) -> bool:
+    return is_size(value, (1 << 63) - 1)
+
+
+def integer_or_nil(value: object) -> bool:
+    return value is None or integer(value)
+
+
+def link(value: object) -> bool:
+    return type(value) is Link
+
+
+def time(value: object) -> bool:
+    return type(value) is Time
+
+
+def byte_string(value: object) -> bool:
+    return type(value) is bytes
+
+
+def text_map(value: object) -> bool:
+    return type(value) is dict
+
+
+def texts(value: object) -> bool:
+    return type(value) is list and all(map(text, value))
+
+
+def labels(value: object) -> bool:
+    return type(value) is dict and not misses(value, {}, {"group": text, "tags": texts, "params": text_map})
+
+
+def error_told(value: object) -> bool:
+    return type(value) is dict and not misses(value, {"type": text, "message": text}, {})
+
+
+def gaps(value: object) -> bool:
+    return type(value) is list and all(type(gap) is dict and not misses(gap, {"what": text, "reason": text}, {}) for gap in value)
+
+
 REQUIRED = {
-    "job": {"provider": TEXT, "kind": TEXT, "backend": TEXT, "input": LINKED, "config": LINKED, "shots": SHOTS, "size": INTEGER,
-            "created": WHEN, "nonce": BYTES},
-    "attempt": {"job": LINKED, "number": INTEGER, "status": TEXT, "backend": LINKED, "environment": LINKED, "created": WHEN,
-                "nonce": BYTES},
-    "sent": {"job": LINKED, "attempt": LINKED, "status": TEXT, "provider_job": TEXT, "created": WHEN},
-    "outcome": {"job": LINKED, "attempt": LINKED, "status": TEXT, "provider_status": TEXT, "created": WHEN},
-    "status": {"job": LINKED, "attempt": LINKED, "status": TEXT, "provider_status": TEXT, "created": WHEN},
-    "calibration": {"job": LINKED, "attempt": LINKED, "calibration": LINKED, "created": WHEN},
-    "attachment": {"job": LINKED, "created": WHEN},
-    "annotation": {"job": LINKED, "created": WHEN},
+    "job": {"provider": text, "kind": text, "backend": text, "input": link, "config": link, "shots": integer_or_nil,
+            "size": integer, "created": time, "nonce": byte_string},
+    "attempt": {"job": link, "number": integer, "status": text, "backend": link, "environment": link, "created": time,
+                "nonce": byte_string},
+    "sent": {"job": link, "attempt": link, "status": text, "provider_job": text, "created": time},
+    "outcome": {"job": link, "attempt": link, "status": text, "provider_status": text, "created": time},
+    "status": {"job": link, "attempt": link, "status": text, "provider_status": text, "created": time},
+    "calibration": {"job": link, "attempt": link, "calibration": link, "created": time},
+    "attachment": {"job": link, "created": time},
+    "annotation": {"job": link, "created": time},
 }  # fmt: skip
 OPTIONAL = {
-    "job": {"names": LISTED, "labels": MAPPED, "parent": LINKED},
-    "attempt": {"calibration": LINKED, "gaps": LISTED},
-    "sent": {"batch": TEXT, "session": TEXT},
-    "outcome": {"provider_job": TEXT, "result": LINKED, "volatile": MAPPED, "error": MAPPED, "usage": MAPPED, "gaps": LISTED},
+    "job": {"names": texts, "labels": labels, "parent": link},
+    "attempt": {"calibration": link, "gaps": gaps},
+    "sent": {"batch": text, "session": text},
+    "outcome": {"provider_job": text, "result": link, "volatile": text_map, "error": error_told, "usage": text_map, "gaps": gaps},
 }
 
 
@@ -795,19 +839,19 @@ def wrong(record: object) -> str:
     """What is wrong with a record, or an empty text. Records of unknown types need a job and nothing more."""
     if type(record) is not dict or type(record.get("type")) is not str:
         return "that is no map with a type"
-    for name, kinds in REQUIRED.get(record["type"], {"job": LINKED}).items():
-        if name not in record:
-            return f"of type {record['type']} without {name}"
-        if not is_one_of(record[name], kinds):
-            return f"of type {record['type']} with another {name}"
-    for name, kinds in OPTIONAL.get(record["type"], {}).items():
-        if name in record and not is_one_of(record[name], kinds):
-            return f"of type {record['type']} with another {name}"
+    kind = record["type"]
+    missed = misses(record, REQUIRED.get(kind, {"job": link}), OPTIONAL.get(kind, {}))
+    return missed and f"of type {printable(kind)}: its field {missed}"
+
+
+def misses(found: dict, required: dict, optional: dict) -> str:
+    """The first field that is missing or has another type of value, or an empty text."""
+    for name, fits_in in (required | optional).items():
+        if name in found and not fits_in(found[name]):
+            return f"{name} has another type"
+        if name in required and name not in found:
+            return f"{name} is missing"
     return ""
-
-
-def is_one_of(value: object, kinds: type | tuple) -> bool:
-    return type(value) in (kinds if type(kinds) is tuple else (kinds,))
 
 
 def rank(status: object) -> int:

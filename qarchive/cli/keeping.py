@@ -153,10 +153,12 @@ def config(ctx: click.Context, as_json: bool) -> None:
 def set_(name: str, value: str, as_json: bool) -> None:
     """Set one setting.
 
+    A folder is kept as an absolute path.
+
     \b
     Example: qarchive config set on_error raise
     """
-    settings.write(name, value)
+    settings.write(name, str(Path(value).expanduser().absolute()) if name == "archive" else value)
     _show_setting(name, as_json)
 
 

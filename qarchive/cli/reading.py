@@ -139,6 +139,7 @@ def result(where: str | None, reference: str, circuit: int | None, everything: b
                             value=values.to_json(job.get(job.outcome["result"])))  # fmt: skip
         else:
             results.show(job, circuit, everything)
+        results.judge(job)
 
 
 @click.command("input")
@@ -191,9 +192,9 @@ def input_(where: str | None, reference: str, circuit: int | None, form: str, ta
 @json_option("cat")
 @click.pass_obj
 def cat(where: str | None, digest: str, raw: bool, full: bool, as_json: bool) -> None:
-    """Print a blob by its digest, or a prefix of it.
+    """Print a blob in a form that people can read.
 
-    A prefix has 4 digits or more. The blob is shown in a form like JSON, with long parts shortened.
+    DIGEST is the blob's digest, or a prefix of it of 4 digits or more. The form is like JSON, with long parts shortened.
 
     \b
     Example: qarchive cat 3f9a1c2d4e5f

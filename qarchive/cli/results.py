@@ -30,9 +30,11 @@ def as_json(job: Job, circuit: int | None = None) -> list[dict[str, Any]]:
 def show(job: Job, circuit: int | None = None, everything: bool = False) -> None:
     """Print a table of counts for each circuit, and what else there is by its kind and size.
 
-    Raises NotFinished, BadInput, and JobFailed when all there is of a failed job is printed.
+    Raises NotFinished, JobFailed, BadInput.
     """
     data = job.data()
+    if not data and circuit is None:
+        output.write(values.to_text(job.get(job.outcome["result"]), everything))
     places = chosen(circuit, len(data))
     shown = places if everything else places[:CIRCUITS]
     for place in shown:
@@ -41,11 +43,15 @@ def show(job: Job, circuit: int | None = None, everything: bool = False) -> None
         _circuit(data[place], everything)
     if len(shown) < len(places):
         output.note(f"{len(shown)} of {len(places):,} circuits; --all shows all, --circuit N one")
-    if job.status in ("ERROR", "PARTIAL"):
-        message = (job.error or {}).get("message", "")
-        if job.status == "ERROR":
-            raise JobFailed(job.id[:12], job.status, message)
-        output.note(f"job {job.id[:12]} is PARTIAL: {message}")
+
+
+def judge(job: Job) -> None:
+    """After all that there is was printed: raise JobFailed for a failed job, warn of one that failed in part."""
+    message = (job.error or {}).get("message", "")
+    if job.status == "PARTIAL":
+        output.note(f"warning: job {job.id[:12]} is PARTIAL: {message}")
+    elif job.status != "DONE":
+        raise JobFailed(job.id[:12], job.status, message)
 
 
 def _circuit(data: dict[str, Any], everything: bool) -> None:

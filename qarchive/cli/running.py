@@ -1,5 +1,7 @@
 """The command that runs circuits: run."""
 
+import logging
+
 import click
 
 from ..config import locate
@@ -29,6 +31,7 @@ def run(where: str | None, file: str, backend: str, shots: int, seed: int | None
     """
     from ..providers import qiskit_files
 
+    logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)  # what it would print is in the job's error
     qiskit_files.check_backend(backend, noise_from)
     circuits = qiskit_files.read_circuits(file)
     simulator = qiskit_files.simulator(backend, noise_from)
@@ -44,9 +47,13 @@ def run(where: str | None, file: str, backend: str, shots: int, seed: int | None
         options = {"shots": shots} | ({"seed_simulator": seed} if seed is not None else {})
         native = archive.wrap(simulator).run(prepared if len(prepared) > 1 else prepared[0], **options)
         job = archive.record(native)
-        native.wait_for_final_state()
-        if as_json:
-            output.document("run", job=job.id, status=job.status, circuits=results.as_json(job))
-        else:
+        if not as_json:
             output.write(job.id[:12])
+        job.wait()
+        has_result = "result" in job.outcome
+        if as_json:
+            circuits = results.as_json(job) if has_result else []
+            output.document("run", job=job.id, status=job.status, error=job.error, circuits=circuits)
+        elif has_result:
             results.show(job)
+        results.judge(job)

@@ -2,12 +2,12 @@
 
 import json
 import math
-import struct
 from base64 import b64encode
 from typing import Any
 
 from .. import columns
 from ..codec import ITEM_SIZES, Array, Chunked, Link, Timestamp, Typed
+from ..errors import NotCanonical
 from .output import clean
 
 LINE = 100  # characters that a list or map may take on one line
@@ -113,7 +113,7 @@ def _opened(value: Typed) -> Any:
             return columns.unpack_counts(value)
         if value.tag == "memory":
             return columns.unpack_memory(value)
-    except (ValueError, TypeError, AttributeError, IndexError, struct.error):
+    except NotCanonical:
         pass  # of a stranger's making: shown as it is
     return value.value
 

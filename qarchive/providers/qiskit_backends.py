@@ -14,6 +14,7 @@ from .base import Execution, Get, Outcome, Provider, Recorder, Stage
 from .qiskit_inputs import load_binds, load_circuits, put_input
 from .qiskit_jobs import archived_job
 from .qiskit_snapshots import (
+    SCALARS,
     Memo,
     Snapshot,
     calibration_value,
@@ -43,6 +44,7 @@ class QiskitProvider(Provider):
 
     def __init__(self):
         self._backends = Memo()
+        self._last_config: tuple[Any, Snapshot] | None = None  # by a token of its options: most runs have those of the one before
 
     def owns(self, native: Any) -> bool:
         return _is_a(native, "qiskit.providers.backend", "BackendV2") or _is_a(native, "qiskit.providers.job", "JobV1")
@@ -62,7 +64,7 @@ class QiskitProvider(Provider):
     def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
         backend = unwrapped(target)
         circuits, binds, options = _call(args, kwargs)
-        config = {"options": self._options(stage, options)}
+        config = self._config(stage, options)
         found, size, names = put_input(stage, circuits, binds)
         snapshot_link, calibration = self._snapshot(stage, backend)
         defaults = getattr(getattr(backend, "options", None), "_fields", {})
@@ -72,7 +74,7 @@ class QiskitProvider(Provider):
             kind=self._kind(backend),
             backend_name=str(backend.name),
             input=found,
-            config=stage.put("config", config),
+            config=config,
             backend=snapshot_link,
             calibration=calibration,
             shots=shots if type(shots) is int else None,
@@ -151,19 +153,27 @@ class QiskitProvider(Provider):
     def _kind(self, backend) -> str:
         return "simulator" if type(backend).__module__.startswith(_SIMULATORS) else "local"
 
-    def _options(self, stage, options) -> dict:
+    def _config(self, stage, options) -> Link:
         """Options of a run as they were passed, each noise model as the link to its blob."""
+        if SCALARS.issuperset(map(type, options.values())):
+            token, last = fields_token(options), self._last_config
+            if last is None or last[0] != token:
+                last = self._last_config = (token, snapshot("config", "config", lambda gap: {"options": options}))
+            return last[1].put(stage)
         what = "config.options"
         models = self._models(stage, options, what)
         plain = to_plain(
             {name: value for name, value in options.items() if name not in models},
             lambda path, reason: stage.gap(f"{what}.{path}", reason),
         )
-        return {**plain, **{name: model.put(stage) for name, model in models.items() if model is not None}}
+        links = {name: model.put(stage) for name, model in models.items() if model is not None}
+        return stage.put("config", {"options": {**plain, **links}})
 
     def _models(self, stage, options, what) -> dict[str, Snapshot | None]:
         """The noise models among options; None for one that cannot be kept."""
         models: dict[str, Snapshot | None] = {}
+        if SCALARS.issuperset(map(type, options.values())):
+            return models
         for name, value in options.items():
             if is_noise_model(value):
                 try:

@@ -7,16 +7,15 @@ unnamed circuits, UUIDs, and the classes of gates that have a definition. `spec/
 """
 
 import re
-import struct
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from ..codec import Array, encode
-from ..columns import unsigned
+from ..columns import floats, integers
 from ..errors import NotEncodable
 from . import aer_instructions
-from .qiskit_kit import Kit, kit
+from .qiskit_operations import Operations, operations
 from .qiskit_values import to_plain
 
 _AUTO_REGISTER = re.compile(r"[qa]\d+\Z")
@@ -36,7 +35,7 @@ class Structure:
 
 def structure(circuit: Any) -> Structure:
     """The structure of a QuantumCircuit, which is not altered. Raises NotEncodable where it cannot be told exactly."""
-    sdk = kit()
+    sdk = operations()
     if type(circuit) is not sdk.QuantumCircuit:
         if not isinstance(circuit, sdk.QuantumCircuit):
             raise NotEncodable(f"a {type(circuit).__module__}.{type(circuit).__qualname__} instead of a circuit")
@@ -74,10 +73,10 @@ class _Scope:
 class _Walk:
     """One pass over a circuit and all that it holds. Parameters and variables are numbered once, by first appearance."""
 
-    __slots__ = ("auto_names", "bodies", "definitions", "kit", "parameters", "places", "plain", "variables")
+    __slots__ = ("auto_names", "bodies", "definitions", "parameters", "places", "plain", "sdk", "variables")
 
-    def __init__(self, sdk: Kit):
-        self.kit = sdk
+    def __init__(self, sdk: Operations):
+        self.sdk = sdk
         self.parameters: dict = {}
         self.variables: dict = {}
         self.bodies: list[dict] = []  # blocks and definitions, each once, inner ones before those that use them
@@ -93,8 +92,8 @@ class _Walk:
         if circuit.num_identifiers:
             value["variables"] = self.declarations(circuit)
         table = _Table()
-        slots, entries, index, floats = table.slots, table.entries, table.index, table.floats
-        position, qargs = scope.qubits.__getitem__, table.qargs
+        slots, entries, index = table.slots, table.entries, table.index
+        position, place, qargs = scope.qubits.__getitem__, scope.clbits.__getitem__, table.qargs
         for instruction in circuit._data:
             name, qubits = instruction.name, instruction.qubits
             if instruction.is_standard_gate():
@@ -102,7 +101,7 @@ class _Walk:
                 kinds = ""
                 if values:
                     if _FLOAT.issuperset(map(type, values)):
-                        floats += values
+                        table.floats += values
                         kinds = "f" * len(values)
                     else:
                         kinds = self.values(values, table, scope)
@@ -115,7 +114,7 @@ class _Walk:
             else:
                 slot = self.operation(instruction, table, scope)
                 if instruction.clbits:
-                    table.cargs.extend(map(scope.clbits.__getitem__, instruction.clbits))
+                    table.cargs.extend(map(place, instruction.clbits))
             index.append(slot)
             qargs.extend(map(position, qubits))
         phase = circuit.global_phase
@@ -134,7 +133,7 @@ class _Walk:
             return known[1]
         kind = type(operation)
         width = (len(instruction.qubits), len(instruction.clbits))
-        simple = self.kit.simple.get(kind)
+        simple = self.sdk.simple.get(kind)
         if simple is not None:  # measure, reset, barrier, delay
             label, values = instruction.label, instruction.params
             kinds = self.values(values, table, scope) if values else ""
@@ -149,14 +148,14 @@ class _Walk:
         label = getattr(operation, "label", None)
         if label is not None:
             entry["label"] = label
-        describe = self.kit.control_flow.get(kind)
+        describe = self.sdk.control_flow.get(kind)
         if describe is not None:
             entry["class"] = kind.__name__
             entry.update(describe(self, operation, scope))
             return table.place(encode(entry), entry)
         self.describe(operation, kind, entry, table, scope)
         slot = table.place(encode(entry), entry)
-        if kind is not self.kit.Store:  # what a Store writes to depends on where it stands
+        if kind is not self.sdk.Store:  # what a Store writes to depends on where it stands
             table.known[id(operation)] = (operation, slot, table.floats[start[0] :], table.others[start[1] :])
         return slot
 
@@ -165,7 +164,7 @@ class _Walk:
         if aer_instructions.knows(operation):
             entry.update(aer_instructions.describe(operation, self))
             return
-        known = self.kit.known(kind)
+        known = self.sdk.known(kind)
         if known is not None:
             entry["class"] = kind.__name__
             values = known(self, operation, entry)
@@ -177,13 +176,13 @@ class _Walk:
     def generic(self, operation, kind, entry) -> None:
         """A gate or instruction known by its name, its parameters and its definition."""
         entry["name"] = self.named(operation.name)
-        entry["unitary"] = isinstance(operation, self.kit.Gate)
+        entry["unitary"] = isinstance(operation, self.sdk.Gate)
         if getattr(operation, "_condition", None) is not None:
             raise NotEncodable(f"a condition on {operation.name}, which is no control flow")
         definition = operation.definition
         if definition is not None:
             entry["definition"] = self.definition(operation, definition)
-        elif kind not in self.kit.opaque:
+        elif kind not in self.sdk.opaque:
             raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__} without a definition")
 
     def definition(self, operation, definition) -> int:
@@ -194,8 +193,8 @@ class _Walk:
 
     def nested(self, operation) -> int:
         """An operation inside another one, as the body of a circuit that holds nothing else."""
-        circuit = self.kit.QuantumCircuit(operation.num_qubits, operation.num_clbits)
-        circuit._append(self.kit.CircuitInstruction(operation, circuit.qubits, circuit.clbits))
+        circuit = self.sdk.QuantumCircuit(operation.num_qubits, operation.num_clbits)
+        circuit._append(self.sdk.CircuitInstruction(operation, circuit.qubits, circuit.clbits))
         return self.block(circuit)
 
     def block(self, circuit) -> int:
@@ -235,7 +234,7 @@ class _Walk:
         kind = type(value)
         if kind in _SAME or kind is float:
             return value
-        encoder = self.kit.values.get(kind)
+        encoder = self.sdk.values.get(kind)
         if encoder is not None:
             return encoder(self, value, scope)
         if kind is list or kind is tuple:
@@ -262,7 +261,7 @@ class _Walk:
             ("local", circuit.iter_declared_vars()),
             ("stretch", circuit.iter_declared_stretches()),
         ):
-            declared += [[role, self.variable(item.var), item.name, self.kit.type_of(item.type)] for item in found]
+            declared += [[role, self.variable(item.var), item.name, self.sdk.type_of(item.type)] for item in found]
         self.plain = False
         return declared + [["captured", *item] for item in sorted(captured)]
 
@@ -289,11 +288,11 @@ class _Table:
         return slot
 
     def into(self, value: dict) -> None:
-        value["ops"], value["index"], value["qargs"] = self.entries, unsigned(self.index), unsigned(self.qargs)
+        value["ops"], value["index"], value["qargs"] = self.entries, integers(self.index), integers(self.qargs)
         if self.cargs:
-            value["cargs"] = unsigned(self.cargs)
+            value["cargs"] = integers(self.cargs)
         if self.floats:
-            value["floats"] = Array("<f8", (len(self.floats),), struct.pack(f"<{len(self.floats)}d", *self.floats))
+            value["floats"] = floats(self.floats)
         if self.others:
             value["values"] = self.others
 

@@ -7,14 +7,14 @@ from typing import Any
 from ..codec import Array, Link
 from ..errors import NotEncodable
 from .base import Get, Stage
-from .qiskit_kit import kit
+from .qiskit_operations import operations
 from .qiskit_qpy import load_circuit, put_circuit
 from .qiskit_values import from_plain, to_plain
 
 
 def put_input(stage: Stage, circuits: Any, binds: Any) -> tuple[Link, int, tuple[str, ...]]:
     """(link, number of circuits, their names) for what `run` was given. Raises NotEncodable for what is no circuit."""
-    single = isinstance(circuits, kit().QuantumCircuit)
+    single = isinstance(circuits, operations().QuantumCircuit)
     items = [circuits] if single else list(circuits)
     value: dict[str, Any] = {"type": "qiskit.circuits"}
     seen: dict[int, dict] = {}  # a circuit that stands in the list many times is looked at once
@@ -55,7 +55,7 @@ def load_binds(value: Mapping[str, Any], circuits: Any) -> list[dict] | None:
     """Parameter binds of an input blob, with the parameters of the loaded circuits as keys again."""
     if "parameter_binds" not in value:
         return None
-    circuits = [circuits] if isinstance(circuits, kit().QuantumCircuit) else circuits
+    circuits = [circuits] if isinstance(circuits, operations().QuantumCircuit) else circuits
     return [
         {
             circuit.get_parameter(name): from_plain(item) if type(item) is not Array else item.tolist()

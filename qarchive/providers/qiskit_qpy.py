@@ -15,7 +15,7 @@ from ..errors import BadInput, NotEncodable
 from . import aer_instructions
 from .base import Get, Stage
 from .qiskit_circuits import structure
-from .qiskit_kit import kit
+from .qiskit_operations import operations
 from .qiskit_values import from_plain, sdk, to_plain
 
 FALLBACK = 13  # the newest version is written in a quarter of the time of the others; this one where that loses something
@@ -54,7 +54,8 @@ def payload(circuit: Any, found: Any) -> dict:
     """
     newest = sdk("qiskit.qpy").common.QPY_VERSION
     if found.plain:
-        return _write(circuit, newest, False)
+        with _refusing(f"QPY version {newest} cannot write it"):
+            return _dumped(circuit, circuit, newest, [])
     expected = encode(found.value)
     reason = ""
     for generic in (False, True):
@@ -95,15 +96,18 @@ def _refusing(what: str) -> Iterator[None]:
 
 
 def _write(circuit, version, generic) -> dict:
-    qpy = sdk("qiskit.qpy", "a Qiskit circuit")
     instructions: list = []
-    stream = io.BytesIO()
     with _refusing(f"QPY version {version} cannot write it"):
-        portable = _portable(circuit, instructions, (), generic)
-        if portable.metadata:  # through JSON it would lose types, or fail
-            portable = circuit.copy() if portable is circuit else portable
-            portable.metadata = {}
-        qpy.dump(portable, stream, version=version)
+        return _dumped(circuit, _portable(circuit, instructions, (), generic), version, instructions)
+
+
+def _dumped(circuit, portable, version, instructions) -> dict:
+    """The payload of `circuit`, of which `portable` is what QPY is given: itself, or a copy with `instructions` replaced."""
+    if portable.metadata:  # through JSON it would lose types, or fail
+        portable = circuit.copy() if portable is circuit else portable
+        portable.metadata = {}
+    stream = io.BytesIO()
+    sdk("qiskit.qpy", "a Qiskit circuit").dump(portable, stream, version=version)
     value = {"qpy": stream.getvalue(), "qpy_version": version, "instructions": instructions}
     names = [register.name for register in (*circuit.qregs, *circuit.cregs)]
     if len(names) > 1:  # QPY puts those that share bits with others last
@@ -124,7 +128,7 @@ def _in_order(circuit, names):
     registers = {register.name: register for register in (*circuit.qregs, *circuit.cregs)}
     if names is None or list(registers) == names:
         return circuit
-    other = kit().QuantumCircuit(circuit.qubits, circuit.clbits, *map(registers.__getitem__, names))
+    other = operations().QuantumCircuit(circuit.qubits, circuit.clbits, *map(registers.__getitem__, names))
     other.name, other.global_phase, other.metadata, other._layout = (
         circuit.name,
         circuit.global_phase,
@@ -169,35 +173,35 @@ def _portable(circuit, instructions, path, generic):
 
 def _stand_in(operation, instructions, path, generic):
     """What QPY is given for an operation: itself, where QPY can be trusted with it."""
-    sdk_kit = kit()
+    known = operations()
     kind = getattr(operation, "base_class", type(operation))
     if aer_instructions.knows(operation):
         instructions.append([list(path), aer_instructions.to_value(operation)])
         return _placeholder(operation)
-    if kind in sdk_kit.control_flow:
+    if kind in known.control_flow:
         blocks = getattr(operation, "blocks", ())
         others = [_portable(block, instructions, (*path, place), generic) for place, block in enumerate(blocks)]
         changed = any(other is not block for other, block in zip(others, blocks, strict=True))
         return operation.replace_blocks(others) if changed else operation
-    if kind is sdk_kit.Delay:
+    if kind is known.Delay:
         # QPY reads every number back in units of dt, and every parameter in a unit that no Delay may have
         if operation.unit == "expr" or (operation.unit == "dt" and type(operation.duration) in (int, float)):
             return operation
         instructions.append([list(path), _note({"unit": operation.unit})])
         return operation
-    if kind.__name__ in _WHOLE and sdk_kit.is_library(kind) and (generic or kind.__name__ == "UCGate"):
+    if kind.__name__ in _WHOLE and known.is_library(kind) and (generic or kind.__name__ == "UCGate"):
         state = {name: to_plain(value) for name, value in vars(operation).items() if name not in ("_definition", "_stateprep")}
         instructions.append([list(path), _note({"class": kind.__name__, "state": state})])
         return _placeholder(operation)
-    if isinstance(operation, sdk_kit.ControlledGate) and operation.label is not None:
+    if isinstance(operation, known.ControlledGate) and operation.label is not None:
         instructions.append([list(path), _note({"label": operation.label})])
         operation = operation.to_mutable()
         operation.label = None
-    definition = None if sdk_kit.known(kind) is not None else getattr(operation, "definition", None)
+    definition = None if known.known(kind) is not None else getattr(operation, "definition", None)
     if definition is None:
         return operation
     inner = _portable(definition, instructions, (*path, _DEFINITION), generic)
-    if generic and kind not in sdk_kit.opaque and kind is not sdk_kit.ControlledGate:
+    if generic and kind not in known.opaque and kind is not known.ControlledGate:
         return _plain(operation, inner)
     return operation if inner is definition else _redefined(operation, inner)
 
@@ -251,7 +255,7 @@ def _operation(instruction, typed):
         return aer_instructions.from_value(typed)
     fields = typed.value
     if "unit" in fields:
-        delay = kit().Delay(instruction.params[0], fields["unit"])
+        delay = operations().Delay(instruction.params[0], fields["unit"])
         delay.label = instruction.label
         return delay
     if "label" in fields:

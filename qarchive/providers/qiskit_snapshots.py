@@ -11,14 +11,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..codec import Array, Link, decode, encode
+from ..codec import Array, Link, decode, digest, encode
 from ..columns import unsigned
 from ..errors import NotEncodable
 from .aer_noise import model_to_plain
 from .base import Stage
 from .qiskit_values import to_plain
 
-_SCALARS = frozenset({str, int, float, bool, type(None)})
+SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(slots=True)
@@ -33,9 +33,11 @@ class Snapshot:
     def put(self, stage: Stage) -> Link:
         for what, reason in self.gaps:
             stage.gap(what, reason)
-        link = self.link
-        if link is None or not stage.again(link):
-            link = self.link = stage.put(self.kind, decode(self.encoded))
+        if self.link is not None and stage.again(self.link):
+            return self.link
+        link = stage.put(self.kind, decode(self.encoded))
+        if link.digest == digest(self.encoded):  # else a credential was removed, which is a gap of every job
+            self.link = link
         return link
 
 
@@ -62,7 +64,7 @@ class Memo:
             return entry[2]
         made = make()
         number, made_of = id(item), self._made
-        made_of[number] = (weakref.ref(item, lambda ref: _drop(made_of, number, ref)), token, made)
+        made_of[number] = (weakref.ref(item, lambda ref, drop=_drop: drop(made_of, number, ref)), token, made)
         return made
 
 
@@ -128,13 +130,16 @@ def fields_token(fields: dict, known: dict[str, Any] | None = None) -> tuple:
         fields = {**fields, **{name: Same([item]) for name, item in known.items()}}
     values = tuple(fields.values())
     kinds = tuple(map(type, values))
-    if _SCALARS.issuperset(kinds):
-        return (tuple(fields), kinds, values)
+    if SCALARS.issuperset(kinds):
+        exact = [value.hex() for value in values if type(value) is float]  # -0.0 equals 0.0, and is another value
+        return (tuple(fields), kinds, values, exact)
     return (tuple(fields), kinds, tuple(map(_value_token, values)))
 
 
 def _value_token(value):
-    if type(value) in _SCALARS or type(value) is Same:
+    if type(value) is float:
+        return value.hex()
+    if type(value) in SCALARS or type(value) is Same:
         return value
     try:
         return encode(to_plain(value))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..codec import Link
+from ..columns import items
 from ..errors import BadInput
 from .base import Get
 from .qiskit_qpy import load_circuit
@@ -63,9 +64,8 @@ def _plain(entry) -> bool:
 
 
 def _statements(value, qubits, clbits) -> Iterator[str]:
-    floats = iter(value["floats"].flat() if "floats" in value else ())
-    qargs, cargs = iter(value["qargs"].flat()), iter(value["cargs"].flat() if "cargs" in value else ())
-    for slot in value["index"].flat():
+    floats, qargs, cargs = (iter(items(value.get(name, []))) for name in ("floats", "qargs", "cargs"))
+    for slot in items(value["index"]):
         name, width, classical, kinds, *_ = value["ops"][slot]
         operands = ", ".join([qubits[next(qargs)] for _ in range(width)])
         if name == "measure":

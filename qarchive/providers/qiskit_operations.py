@@ -1,4 +1,4 @@
-"""Qiskit's classes as `qiskit_circuits` needs them: looked up once, on first use, in tables keyed by the class itself."""
+"""Qiskit's classes of operations, and how each is described in a structure: looked up once, in tables keyed by the class itself."""
 
 from collections.abc import Callable
 from functools import cache
@@ -11,8 +11,8 @@ from .qiskit_values import sdk, to_plain
 _STANDARD_GATES = "qiskit.circuit.library.standard_gates"
 
 
-class Kit:
-    """The classes and, for each, how it is described. One instance a process: `kit()`."""
+class Operations:
+    """The classes and, for each, how it is described. One instance a process: `operations()`."""
 
     def __init__(self):
         circuit = sdk("qiskit.circuit", "a Qiskit circuit")
@@ -68,13 +68,13 @@ class Kit:
             range: lambda walk, value, scope: ["range", value.start, value.stop, value.step],
             expressions.Var: _var,
             expressions.Stretch: lambda walk, node, scope: ["stretch", walk.variable(node.var)],
-            expressions.Value: lambda walk, node, scope: ["constant", walk.value(node.value, scope), walk.kit.type_of(node.type)],
-            expressions.Cast: lambda walk, node, scope: ["cast", walk.value(node.operand, scope), walk.kit.type_of(node.type)],
+            expressions.Value: lambda walk, node, scope: ["constant", walk.value(node.value, scope), walk.sdk.type_of(node.type)],
+            expressions.Cast: lambda walk, node, scope: ["cast", walk.value(node.operand, scope), walk.sdk.type_of(node.type)],
             expressions.Unary: lambda walk, node, scope: [
                 "unary",
                 node.op.name,
                 walk.value(node.operand, scope),
-                walk.kit.type_of(node.type),
+                walk.sdk.type_of(node.type),
             ],
             expressions.Binary: _binary,
             expressions.Index: lambda walk, node, scope: ["index", walk.value(node.target, scope), walk.value(node.index, scope)],
@@ -117,8 +117,8 @@ class Kit:
 
 
 @cache
-def kit() -> Kit:
-    return Kit()
+def operations() -> Operations:
+    return Operations()
 
 
 def _parameters(walk, operation, entry):
@@ -127,7 +127,7 @@ def _parameters(walk, operation, entry):
 
 def _standard(walk, operation, entry):
     """A gate of the standard library in a form that is none of Qiskit's built-in gates: open controls, many controls."""
-    if isinstance(operation, walk.kit.ControlledGate):
+    if isinstance(operation, walk.sdk.ControlledGate):
         entry["control"] = [operation.num_ctrl_qubits, operation.ctrl_state]
     return operation.params
 
@@ -187,7 +187,7 @@ def _for_loop(walk, operation, scope):
 
 
 def _switch_case(walk, operation, scope):
-    default = walk.kit.CASE_DEFAULT
+    default = walk.sdk.CASE_DEFAULT
     cases = [
         [["default"] if value is default else walk.value(value, scope) for value in values] + [walk.block(block)]
         for values, block in operation.cases_specifier()
@@ -202,7 +202,7 @@ def _box(walk, operation, scope):
 
 
 def _condition(walk, condition, scope):
-    if isinstance(condition, walk.kit.Expr):
+    if isinstance(condition, walk.sdk.Expr):
         return walk.value(condition, scope)
     target, value = condition
     return ["equals", walk.value(target, scope), int(value)]
@@ -223,7 +223,7 @@ def _var(walk, node, scope):
 
 
 def _binary(walk, node, scope):
-    return ["binary", node.op.name, walk.value(node.left, scope), walk.value(node.right, scope), walk.kit.type_of(node.type)]
+    return ["binary", node.op.name, walk.value(node.left, scope), walk.value(node.right, scope), walk.sdk.type_of(node.type)]
 
 
 def _duration(walk, duration, scope):

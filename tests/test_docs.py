@@ -1,0 +1,98 @@
+"""The docs cannot lie: every command and option says what it does, and every command that is shown parses."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from qarchive import errors
+from qarchive.cli import main
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+
+
+def commands(command=main, path=("qarchive",)):
+    """(words of its name, the command) of every command."""
+    yield path, command
+    if isinstance(command, click.Group):
+        for name, inner in command.commands.items():
+            yield from commands(inner, (*path, name))
+
+
+COMMANDS = {" ".join(path): command for path, command in commands()}
+
+
+def help_of(path):
+    context = None
+    command = main
+    for word in path.split():
+        command = command if context is None else command.commands[word]
+        context = click.Context(command, parent=context, info_name=word)
+    return command.get_help(context)
+
+
+def shown(text):
+    """Every `qarchive ...` in code, without its comment."""
+    blocks = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+    lines = [line.strip() for line in blocks.splitlines()] + re.findall(r"`([^`]+)`", text)
+    return sorted({line for line in lines if line.startswith("qarchive ")})
+
+
+def parse(line):
+    """Parse a command line to its end, and run nothing. Raises click.UsageError."""
+    words = shlex.split(line, comments=True)[1:]
+    command, context, name = main, None, "qarchive"
+    while True:
+        context = command.make_context(name, words, parent=context)
+        if not isinstance(command, click.Group) or not (words := [*context._protected_args, *context.args]):
+            return
+        name, command, words = command.resolve_command(context, words)
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_every_command_and_option_is_documented(path):
+    command = COMMANDS[path]
+    text = help_of(path)
+    assert command.help.splitlines()[0].endswith(".")
+    assert command is main or not command.get_short_help_str(60).endswith("...")
+    for option in command.params:
+        if isinstance(option, click.Option):
+            assert option.help and option.help.rstrip().endswith("."), option.name
+            assert option.opts[0] in text
+        else:
+            assert option.make_metavar(click.Context(command)).strip("[]") in command.help or option.name in (
+                "reference",
+                "name",
+                "value",
+            )
+    assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("path", [path for path in COMMANDS if path != "qarchive"])
+def test_every_command_has_json_and_an_example_that_parses(path):
+    command = COMMANDS[path]
+    assert "as_json" in [option.name for option in command.params]
+    [example] = re.findall(r"Example: (qarchive .*)", command.help)
+    assert example.startswith(path)
+    parse(example)
+
+
+@pytest.mark.parametrize("line", shown(README))
+def test_every_command_in_the_readme_parses(line):
+    parse(line)
+
+
+def test_the_readme_shows_commands():
+    assert len(shown(README)) >= 7
+
+
+def test_the_exit_codes_in_the_help_and_in_the_readme_are_those_of_the_errors():
+    codes = {
+        kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.QArchiveError)
+    }
+    table = main.help[main.help.index("Exit codes:") :]
+    assert codes | {0, 130} == {int(code) for code in re.findall(r"(?<!\d)(\d+)  ", table)}
+    [sentence] = re.findall(r"Exit codes: (.*?\.)", README, re.DOTALL)
+    assert codes | {0} == {int(code) for code in re.findall(r"\d+", sentence)}
