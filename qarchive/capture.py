@@ -48,7 +48,8 @@ class Scope:
         return {name: value for name, value in fields.items() if value}
 
 
-_scope: ContextVar[Scope] = ContextVar("qarchive_scope", default=Scope())
+_OUTSIDE = Scope()
+_scope: ContextVar[Scope] = ContextVar("qarchive_scope", default=_OUTSIDE)
 
 
 class _Running:

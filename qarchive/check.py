@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from . import codec, lease, model, pack
 from .errors import Damaged, NewerFormat, NotCanonical
@@ -71,6 +70,8 @@ def verify(store: Store, deep: bool = False, progress: Progress | None = None) -
         if missing := sum(digest not in found.blobs for digest in blobs):
             report.findings.append(Finding("missing", str(store.packs / name), f"the pack is gone, and with it {missing} blobs"))
     _verify_index(store, deep, report)
+    if found.damaged:
+        store.index.distrust(found.damaged)
     withheld = {digest for digest, _ in store.index.withheld()}
     for digest, record in found.records.items():
         if digest not in withheld:
@@ -89,12 +90,13 @@ def _files(packs: Path) -> list[Path]:
 
 
 class _Found:
-    """Blobs seen, records by digest, and blobs that something refers to."""
+    """Blobs seen, records by digest, blobs that something refers to, and names of packs that are damaged."""
 
     def __init__(self):
         self.blobs: set[bytes] = set()
         self.records: dict[bytes, dict] = {}
         self.wanted: dict[bytes, str] = {}
+        self.damaged: set[str] = set()
 
     def refer(self, digest: bytes, value: object) -> None:
         for link in codec.links(value):
@@ -104,6 +106,8 @@ class _Found:
 def _verify_pack(path: Path, deep: bool, report: Report, found: _Found) -> None:
     def add(kind, offset, detail):
         report.findings.append(Finding(kind, f"{path} at byte {offset}", detail))
+        if kind == "damage":
+            found.damaged.add(path.name)
 
     sealed = pack.sealed_commits(path)
     seen = []
@@ -123,7 +127,8 @@ def _verify_pack(path: Path, deep: bool, report: Report, found: _Found) -> None:
                 report.commits += 1
                 if not part.whole:
                     add("damage", part.offset, f"a commit of {part.length} bytes whose hash does not fit")
-                _verify_commit(path, file, part, deep, report, found)
+                for kind, offset, detail in _verify_commit(path, file, part, deep, found):
+                    add(kind, offset, detail)
 
 
 def _verify_commit(path: Path, file, commit: pack.Commit, deep: bool, report: Report, found: _Found) -> None:
@@ -137,7 +142,10 @@ def _verify_commit(path: Path, file, commit: pack.Commit, deep: bool, report: Re
             report.findings.append(Finding("damage", f"{path} at byte {entry.frame}", f"{entry.kind} {entry.digest.hex()}: {error}"))
             continue
         found.blobs.add(entry.digest)
-        if entry.kind == pack.RECORD and type(value) is dict and model.job_of(entry.digest, value):
+        if entry.kind == pack.RECORD:
+            if (reason := model.wrong(value)) is not None:
+                report.findings.append(Finding("wrong", f"{path} at byte {entry.frame}", f"record {entry.digest.hex()}: {reason}"))
+                continue
             found.records[entry.digest] = value
         elif deep:
             found.refer(entry.digest, value)
@@ -167,12 +175,11 @@ def _verify_index(store: Store, deep: bool, report: Report) -> None:
     if faults:
         return
     if deep:
-        with TemporaryDirectory(prefix="qarchive-") as folder:
-            fresh = Index(Path(folder), store.packs, store.id)
-            try:
-                expected, content = fresh.content(), store.index.content()
-            finally:
-                fresh.close()
+        fresh = Index(None, store.packs, store.id)
+        try:
+            expected, content = fresh.content(), store.index.content()
+        finally:
+            fresh.close()
         for table in expected:
             if expected[table] != content[table]:
                 report.findings.append(Finding("index", where, f"the table {table} differs from what the packs say"))

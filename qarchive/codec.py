@@ -20,8 +20,7 @@ from .errors import NewerFormat, NotCanonical, NotEncodable
 
 MAX_DEPTH = 64
 MAX_BYTES = 1 << 30  # of one blob, uncompressed
-LONG = 32 << 20  # a byte string beyond this is kept in chunks
-CHUNK = 8 << 20
+CHUNK = 1 << 20  # a byte string beyond this is kept in pieces of this size, each a blob of its own
 MAX_EMPTY = 1 << 24  # the other sizes of an array without items, multiplied: lists of lists would take memory for them
 
 TUPLE, SET, MAP, COMPLEX, BIGINT, TIMESTAMP, ARRAY, CHUNKED, LINK, TYPED = range(1, 11)
@@ -95,7 +94,7 @@ class Typed:
 
 @dataclass(frozen=True, slots=True)
 class Chunked:
-    """A long byte string kept in other blobs: its length in bytes and links to pieces of 8 MiB, in order."""
+    """A long byte string kept in other blobs: its length in bytes and links to pieces of 1 MiB, in order."""
 
     length: int
     links: tuple[Link, ...]
@@ -121,7 +120,7 @@ class Array:
         if dtype.str not in ITEM_SIZES:
             raise NotEncodable(f"an array of dtype {array.dtype}")
         array = array.astype(dtype, copy=False)
-        data = array.tobytes() if array.nbytes <= LONG else memoryview(array.reshape(-1).view("|u1"))
+        data = array.tobytes() if array.nbytes <= CHUNK else memoryview(array.reshape(-1).view("|u1"))
         return cls(dtype.str, tuple(array.shape), data)
 
     def numpy(self):
@@ -157,7 +156,7 @@ def digest(encoded: bytes) -> bytes:
 def encode(value: object, spill: Callable[[bytes], Link] | None = None) -> bytes:
     """The canonical bytes of `value`.
 
-    `spill` stores one piece of a byte string beyond 32 MiB (its argument is the piece's canonical bytes) and returns
+    `spill` stores one piece of a byte string beyond 1 MiB (its argument is the piece's canonical bytes) and returns
     the link to it; without it such a value is refused. Raises NotEncodable, with the path inside the value.
     """
     encoded = _encode(value, spill, TAGS)
@@ -251,7 +250,7 @@ class _Encoder:
         if kind is float:
             return value if value == value else math.nan
         if kind is bytes:
-            return value if len(value) <= LONG else self.plain(_chunk(value, self.spill), depth)
+            return value if len(value) <= CHUNK else self.plain(_chunk(value, self.spill), depth)
         if kind is int and _LOWEST <= value <= _HIGHEST:
             return value
         if depth > MAX_DEPTH:
@@ -341,20 +340,21 @@ class _Encoder:
         _check_array(value)
         if type(value.data) is Chunked:
             raw = self.plain(value.data, depth)
-        elif len(value.data) > LONG:
+        elif len(value.data) > CHUNK:
             raw = self.plain(_chunk(value.data, self.spill), depth)
         else:
             raw = bytes(value.data)
         return _ext(ARRAY, [value.dtype, self.plain(list(value.shape), depth), raw])
 
     def _chunked(self, value, depth):
-        if value.length <= LONG or len(value.links) != -(-value.length // CHUNK):
+        if value.length <= CHUNK or len(value.links) != -(-value.length // CHUNK):
             raise NotEncodable("a chunked byte string with the wrong number of chunks")
         return _ext(CHUNKED, [value.length, self.plain(list(value.links), depth)])
 
 
-_PACKERS = {tuple: _Encoder._tuple, set: _Encoder._set, Link: _Encoder._link, Timestamp: _Encoder._timestamp, Typed: _Encoder._typed,
-            complex: _Encoder._complex, int: _Encoder._big, Array: _Encoder._array, Chunked: _Encoder._chunked}  # fmt: skip
+_PACKERS = {tuple: _Encoder._tuple, set: _Encoder._set, Link: _Encoder._link, Timestamp: _Encoder._timestamp,
+            Typed: _Encoder._typed, complex: _Encoder._complex, int: _Encoder._big, Array: _Encoder._array,
+            Chunked: _Encoder._chunked}  # fmt: skip
 
 
 def _inside(error: NotEncodable, key) -> NotEncodable:
@@ -395,7 +395,7 @@ def _bigint(value: int) -> bytes:
 
 def _chunk(value: bytes, spill) -> Chunked:
     if spill is None:
-        raise NotEncodable(f"a byte string of {len(value)} bytes, beyond {LONG}, where chunks cannot be stored")
+        raise NotEncodable(f"a byte string of {len(value)} bytes, beyond {CHUNK}, where chunks cannot be stored")
     view = memoryview(value)
     pieces = (view[i : i + CHUNK] for i in range(0, len(value), CHUNK))
     return Chunked(len(value), tuple(spill(msgpack.packb(bytes(piece))) for piece in pieces))

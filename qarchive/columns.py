@@ -8,8 +8,7 @@ from .errors import NotCanonical
 
 SHORT = 32  # a column of up to so many numbers is a list: no longer in msgpack, and written several times as fast
 
-_WIDER = (("<u2", "H", 16), ("<u4", "I", 32), ("<u8", "Q", 64))
-_WIDTHS = frozenset({"|u1", *(dtype for dtype, _, _ in _WIDER)})
+_WIDTHS = frozenset({"|u1", "<u2", "<u4", "<u8"})
 _TEXT, _INTEGERS = frozenset({str}), frozenset({int})
 
 
@@ -18,7 +17,7 @@ def unsigned(numbers: list[int]) -> Array:
     top = max(numbers, default=0)
     if top < 256:
         return Array("|u1", (len(numbers),), bytes(numbers))
-    dtype, code, _ = next(entry for entry in _WIDER if not top >> entry[2])
+    dtype, code = ("<u2", "H") if top < 1 << 16 else ("<u4", "I") if top < 1 << 32 else ("<u8", "Q")
     return Array(dtype, (len(numbers),), struct.pack(f"<{len(numbers)}{code}", *numbers))
 
 

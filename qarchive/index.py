@@ -10,7 +10,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from .intake import Corrupt, Intake, Known, as_read, places, seal
 
 VERSION = 1
 LOCK_PATIENCE_S = 5.0
+_BROKEN = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 may fail to decode the message of its own error
 _REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
                       sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})  # fmt: skip
 
@@ -229,7 +230,7 @@ class Index:
         try:
             with closing(self._connect("ro")) as db:
                 return [line for (line,) in db.execute("PRAGMA integrity_check") if line != "ok"]
-        except sqlite3.Error as error:
+        except _BROKEN as error:
             return [str(error)]
 
     def lost_packs(self) -> dict[str, list[bytes]]:
@@ -242,7 +243,7 @@ class Index:
                 gone = {name: row for name, row in db.execute("SELECT name, id FROM packs") if name not in files}
                 return {name: [digest for (digest,) in db.execute("SELECT digest FROM blobs WHERE pack = ?", (row,))]
                         for name, row in gone.items()}  # fmt: skip
-        except sqlite3.Error:
+        except _BROKEN:
             return {}  # `faults` says what is wrong with it
 
     def confirm(self, digest: bytes) -> None:
@@ -258,6 +259,21 @@ class Index:
     def refresh(self, progress: Progress | None = None) -> None:
         """Read what is new in the packs."""
         self._ask(lambda db: None, progress)
+
+    def distrust(self, names: Iterable[str]) -> None:
+        """Let no writer resume these packs, nor leave out what lies in them: they were found to be damaged."""
+
+        def mark(db: sqlite3.Connection) -> None:
+            with self._writing() as allowed:
+                if not allowed and self._identity is not None:
+                    return  # the file is another process's just now; the next verify will find it again
+                with db:
+                    for name, known in self._known().items():
+                        if name in names and not known.damaged:
+                            check = seal(name, known.id, known.size, known.hash, known.synced, known.sealed, 1)
+                            db.execute("UPDATE packs SET damaged = 1, seal = ? WHERE id = ?", (check, known.id))
+
+        self._ask(mark)
 
     def rebuild(self, progress: Progress | None = None) -> None:
         """Delete the index and read all packs again."""
@@ -277,7 +293,7 @@ class Index:
                 try:
                     self._ready(progress, stale)
                     return question(self._connection)
-                except (Corrupt, sqlite3.Error) as found:
+                except (Corrupt, *_BROKEN) as found:
                     error = found
                 self._mend(error)
             raise Damaged(str(self.file or self.packs), f"the index cannot be made ({error!r})")
@@ -338,13 +354,13 @@ class Index:
         self._identity = self._identify()
         try:
             db = self._connect("rw")
-        except sqlite3.Error:
+        except _BROKEN:
             return None
         try:
             found = dict(db.execute("SELECT name, value FROM meta"))
             if (found.get("version"), found.get("archive")) == (VERSION, self.archive):
                 return db
-        except sqlite3.Error:
+        except _BROKEN:
             pass  # whatever it is, a new one replaces it
         db.close()
         return None
@@ -352,7 +368,7 @@ class Index:
     def _begin(self, allowed: bool) -> None:
         """A new, empty index: in place of whatever stands in the file, or in memory where that is not allowed."""
         allowed = allowed and self._remove()
-        db = self._connect("rwc") if allowed else sqlite3.connect(":memory:", check_same_thread=False)
+        db = self._connect("rwc") if allowed else _private()
         db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         with db:
             db.executemany("INSERT INTO meta VALUES (?, ?)", [("version", VERSION), ("archive", self.archive)])
@@ -364,14 +380,14 @@ class Index:
             if mode != "ro":
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = NORMAL")
-        except sqlite3.DatabaseError:
+        except _BROKEN:
             pass  # not a database; the first query will say so
         return db
 
     def _copy(self) -> None:
         """Go on with a copy in memory."""
         if self._connection is not None:
-            copy = sqlite3.connect(":memory:", check_same_thread=False)
+            copy = _private()
             self._connection.backup(copy)
             self._connection.close()
             self._connection, self._identity = copy, None
@@ -382,7 +398,7 @@ class Index:
         if code in _REFUSED or (code == sqlite3.SQLITE_READONLY and not os.access(self.file, os.W_OK)):
             try:
                 self._copy()
-            except sqlite3.Error:
+            except _BROKEN:
                 self.close()
             self._refused = True
         else:
@@ -499,6 +515,13 @@ def _lists(path: Path, entry: pack.Entry) -> bool:
         return any(replace(found, key=None) == entry for commit in commits if type(commit) is pack.Commit for found in commit.entries)
     except FileNotFoundError:
         return True
+
+
+def _private() -> sqlite3.Connection:
+    """A database of this connection's own, in memory until it is large, then in a temporary file."""
+    db = sqlite3.connect("", check_same_thread=False)
+    db.execute("PRAGMA cache_size = -200000")  # KiB
+    return db
 
 
 def _stamp(path: str) -> tuple[int, int]:

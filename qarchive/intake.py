@@ -87,9 +87,10 @@ class Intake:
         self.blobs += [(e.digest, row, e.frame, e.start, e.stored, e.raw, e.length, e.kind) for e in commit.entries]
         self.keys += [(e.key, e.digest, row) for e in commit.entries if e.key]
         for entry, record in self.records(path, file, row, commit.entries):
-            job = model.job_of(entry.digest, record) if type(record) is dict else None
-            if job is None:
+            if (reason := model.wrong(record)) is not None:
+                self.damage(row, entry.frame, entry.stored, f"record {entry.digest.hex()}: {reason}")
                 continue
+            job = model.job_of(entry.digest, record)
             if suspect:
                 self.suspects.append((entry.digest, job, record))
                 self.db.execute("INSERT OR IGNORE INTO withheld VALUES (?, ?, ?)", (entry.digest, row, job))

@@ -29,7 +29,7 @@ class Lease:
     """
 
     def __init__(self, path: Path, lock: FileLock | None, fd: int, end: int):
-        self._process, self._fd, self._lock = os.getpid(), fd, lock
+        self._process, self._fd, self._lock, self._id = os.getpid(), fd, lock, pack.pack_id(path)
         self.path, self.end, self.synced = path, end, 0
         self._syncing = threading.Lock()
         self._failure: OSError | None = None
@@ -45,7 +45,7 @@ class Lease:
 
     def append(self, blobs: list[pack.Blob]) -> None:
         """Write one commit. It is not yet on the disk: `sync` is. After any exception the pack must be given up."""
-        data = pack.build(pack.pack_id(self.path), self.end, self.synced, blobs, self._compressor)
+        data = pack.build(self._id, self.end, self.synced, blobs, self._compressor)
         disk.append(self._fd, data)
         self.end += len(data)
 
@@ -86,7 +86,7 @@ class Lease:
         with open(self.path, "rb") as file:
             while piece := file.read(1 << 20):
                 content.update(piece)
-        trailer = pack.build_trailer(pack.pack_id(self.path), self.end, content.digest(), commits)
+        trailer = pack.build_trailer(self._id, self.end, content.digest(), commits)
         disk.append(self._fd, trailer[: -len(pack.END)])
         self._sync_file()
         disk.append(self._fd, pack.END)

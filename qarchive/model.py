@@ -5,7 +5,7 @@ fold uses no clock and no order of arrival, so merging two archives is the union
 """
 
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,7 +17,73 @@ STATUSES = ("PREPARED", "SENDING", "QUEUED", "RUNNING", "PAUSED", "UNKNOWN",
             "REFUSED", "CANCELLED", "TIMED_OUT", "ERROR", "PARTIAL", "DONE")  # fmt: skip
 RANK = {status: rank for rank, status in enumerate(STATUSES)}
 TERMINAL = frozenset(STATUSES[RANK["REFUSED"] :])
-RECORD_TYPES = ("job", "attempt", "sent", "status", "calibration", "outcome", "attachment", "annotation")
+
+
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) in kinds
+
+
+def _number(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _texts(value: Any) -> bool:
+    return type(value) is list and all(type(item) is str for item in value)
+
+
+def _map_of(**fields: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: _texts_keys(value) and all(name not in value or fits(value[name]) for name, fits in fields.items())
+
+
+def _texts_keys(value: Any) -> bool:
+    return type(value) is dict and all(type(key) is str for key in value)
+
+
+_text, _link, _time, _bytes = _is(str), _is(Link), _is(Timestamp), _is(bytes)
+_error = _map_of(type=_text, message=_text)
+_labels = _map_of(group=_text, tags=_texts, params=_texts_keys)
+
+
+def _gaps(value: Any) -> bool:
+    return type(value) is list and all(_texts_keys(gap) and all(type(gap.get(name)) is str for name in ("what", "reason")) for gap in value)
+
+
+def _shots(value: Any) -> bool:
+    return value is None or _number(value)
+
+
+# What each field must be: those that a record must have, then those that it may have.
+_FIELDS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
+    "job": ({"provider": _text, "kind": _text, "backend": _text, "input": _link, "config": _link, "shots": _shots, "size": _number,
+             "created": _time, "nonce": _bytes}, {"names": _texts, "labels": _labels, "parent": _link}),
+    "attempt": ({"job": _link, "number": _number, "status": _text, "backend": _link, "environment": _link, "created": _time,
+                 "nonce": _bytes}, {"calibration": _link, "gaps": _gaps}),
+    "sent": ({"job": _link, "attempt": _link, "status": _text, "provider_job": _text, "created": _time}, {"batch": _text, "session": _text}),
+    "outcome": ({"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time},
+                {"provider_job": _text, "result": _link, "volatile": _texts_keys, "error": _error, "usage": _texts_keys, "gaps": _gaps}),
+    "status": ({"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time}, {}),
+    "calibration": ({"job": _link, "attempt": _link, "calibration": _link, "created": _time}, {}),
+    "attachment": ({"job": _link, "created": _time}, {}),
+    "annotation": ({"job": _link, "created": _time}, {}),
+}  # fmt: skip
+RECORD_TYPES = tuple(_FIELDS)
+
+
+def wrong(record: Any) -> str | None:
+    """What keeps a decoded record from taking part in its job, or None. Records of unknown types need a job and nothing more.
+
+    Strangers write records, too: a wrong one is reported, and must not keep the others from being read.
+    """
+    if not _texts_keys(record) or type(record.get("type")) is not str:
+        return "it is no map with a type"
+    required, optional = _FIELDS.get(record["type"], ({"job": _link}, {}))
+    for name, fits in (*required.items(), *optional.items()):
+        if name not in record:
+            if name in required:
+                return f"a record of type {record['type'][:64]!r} without {name}"
+        elif not fits(record[name]):
+            return f"a record of type {record['type'][:64]!r} whose {name} is of another type"
+    return None
 
 
 def job_record(*, provider: str, kind: str, backend: str, input: Link, config: Link, shots: int | None, size: int,
@@ -54,12 +120,9 @@ def sent_record(*, job: Link, attempt: Link, provider_job: str, **ids: str) -> d
             "created": Timestamp.now(), **ids}  # fmt: skip
 
 
-def job_of(digest: bytes, record: Mapping[str, Any]) -> bytes | None:
-    """The id of the job that a record is about, or None for a record of no known shape."""
-    if record.get("type") == "job":
-        return digest
-    link = record.get("job")
-    return link.digest if type(link) is Link else None
+def job_of(digest: bytes, record: Mapping[str, Any]) -> bytes:
+    """The id of the job that a record, which is not wrong, is about."""
+    return digest if record["type"] == "job" else record["job"].digest
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def build(number: int, *, created: int | None = None, provider: str = "aer", bac
     config = blob("config", {"shots": 100 * (number % 3 + 1)})
     circuit = blob("circuit", {"qasm": "OPENQASM 3; qubit[2] q; h q[0];", "number": number, "angles": random.Random(number).randbytes(size // 2)})
     record = model.job_record(provider=provider, kind=kind, backend=backend, input=Link(circuit.digest), config=Link(config.digest),
-                              shots=100, size=1, labels={"group": group, "tags": list(tags)})  # fmt: skip
+                              shots=100, size=1, labels={"tags": list(tags)} | ({"group": group} if group else {}))  # fmt: skip
     if created is not None:
         record["created"] = Timestamp(created)
     job = blob(pack.RECORD, record)

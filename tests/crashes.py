@@ -214,17 +214,16 @@ def start(root: Path) -> Log:
 # How often each thing happens: a durable commit, one that shares a sync, a flush, a pack handed back, a process killed, one
 # killed in the middle of a write, a sync that fails, and a look that brings the index up to date.
 _DEEDS = ("durable", "soft", "flush", "close", "killed", "cut off", "failing", "look")
-_HABITS = ((8, 8, 3, 2, 1, 1, 1, 3), (2, 12, 1, 1, 2, 1, 1, 6), (3, 6, 0, 0, 4, 0, 4, 1))
+HABITS = ((8, 8, 3, 2, 1, 1, 1, 3), (2, 12, 1, 1, 2, 1, 1, 6), (3, 6, 0, 0, 4, 0, 4, 1))
 
 
-def work(log: Log, chance: random.Random, monkeypatch, steps: int, writers: int) -> None:
+def work(log: Log, chance: random.Random, monkeypatch, steps: int, writers: int, habits: tuple[int, ...]) -> None:
     """Several writers take turns, as separate processes would."""
     with monkeypatch.context() as patch:
         patch.setattr(Store, "_sync_soon", lambda self: None)  # flushes come where this function says so
         recorder = Recorder(log, patch)
         stores = [Store.open(log.root) for _ in range(writers)]
         waiting: list[list[building.Built]] = [[] for _ in stores]
-        habits = chance.choice(_HABITS)
         for _ in range(steps):
             number = chance.randrange(writers)
             store, pending = stores[number], waiting[number]
@@ -298,13 +297,15 @@ def faults(root: Path, promised: list[building.Built], safe: dict[str, int]) -> 
         store.close()
 
 
-def torture(folder: Path, monkeypatch, seed: int, points: int, steps: int = 40, generations: int = 2) -> list[str]:
+def torture(folder: Path, monkeypatch, seed: int, points: int, steps: int = 40, generations: int = 2,
+            habits: tuple[int, ...] | None = None) -> list[str]:  # fmt: skip
     """Faults found at `points` crashes of one session of work; some archives go on from there, and crash again."""
     chance = random.Random(seed)
+    habits = habits or chance.choice(HABITS)
     root = folder / f"session-{seed}"
     Store.create(root).close()
     log = start(root)
-    work(log, chance, monkeypatch, steps, writers=chance.choice((1, 2, 3)))
+    work(log, chance, monkeypatch, steps, chance.choice((1, 2, 3)), habits)
     found = []
     for point in range(points):
         end = chance.randrange(len(log.events) + 1)
@@ -313,7 +314,7 @@ def torture(folder: Path, monkeypatch, seed: int, points: int, steps: int = 40, 
         if generations > 1 and chance.random() < 0.2:
             second = start(target)
             second.promised = promised
-            work(second, chance, monkeypatch, 8, writers=2)
+            work(second, chance, monkeypatch, 8, 2, habits)
             end = chance.randrange(len(second.events) + 1)
             again = folder / f"crash-{seed}-again"
             promised, later = second.crash(end, again, chance)

@@ -5,11 +5,12 @@ import sys
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from qiskit import QuantumCircuit
+from qiskit_aer import AerSimulator
+
 import qarchive
 from qarchive import config
 from qarchive.errors import Ambiguous, BadInput, NotFinished, NotFound
-from qiskit import QuantumCircuit
-from qiskit_aer import AerSimulator
 
 
 def bell(name="bell"):

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import numpy
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qarchive import codec
-from qarchive.codec import CHUNK, ITEM_SIZES, LONG, MAX_DEPTH, Array, Chunked, Link, Timestamp, Typed, decode, encode, links
+from qarchive.codec import CHUNK, ITEM_SIZES, MAX_DEPTH, Array, Chunked, Link, Timestamp, Typed, decode, encode, links
 from qarchive.errors import NewerFormat, NotCanonical, NotEncodable
 
 ONE, TWO = Link(b"\1" * 32), Link(b"\2" * 32)
@@ -70,12 +70,14 @@ def encodable(value) -> bytes | None:
         return None
 
 
+@settings(deadline=None)
 @given(values)
 def test_a_value_survives_encoding_and_decoding(value):
     encoded = encodable(value)
     assert encoded is None or same(decode(encoded), value)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(text | keys, values, max_size=6), st.randoms())
 def test_equal_maps_have_equal_bytes_whatever_the_order_of_their_keys(value, random):
     items = list(value.items())
@@ -83,6 +85,7 @@ def test_equal_maps_have_equal_bytes_whatever_the_order_of_their_keys(value, ran
     assert encodable(dict(items)) == encodable(value)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 @example(b"\xc7\x02\x02\x91\x90")
 def test_bytes_that_decode_are_the_encoding_of_what_they_decode_to(data):
@@ -95,6 +98,7 @@ def test_bytes_that_decode_are_the_encoding_of_what_they_decode_to(data):
     assert again == data
 
 
+@settings(deadline=None)
 @given(values, st.data())
 def test_a_changed_encoding_is_refused_or_means_another_value(value, data):
     encoded = encodable(value)
@@ -146,7 +150,7 @@ def test_a_changed_encoding_is_refused_or_means_another_value(value, data):
     (Array("|b1", (1,), b"\2"), "cannot be stored: a boolean array with other bytes than 0 and 1"),
     (Chunked(5, (ONE,)), "cannot be stored: a chunked byte string with the wrong number of chunks"),
     (numpy.array(["a"]), "cannot be stored: an array of dtype <U1"),
-    (bytes(LONG + 1), f"cannot be stored: a byte string of {LONG + 1} bytes, beyond {LONG}, where chunks cannot be stored"),
+    (bytes(CHUNK + 1), f"cannot be stored: a byte string of {CHUNK + 1} bytes, beyond {CHUNK}, where chunks cannot be stored"),
 ])  # fmt: skip
 def test_what_cannot_be_read_back_is_refused_with_its_place(value, message):
     with pytest.raises(NotEncodable) as caught:
@@ -175,8 +179,8 @@ def test_a_list_map_or_ext_value_stands_at_depth_64_and_no_deeper(wrap, innermos
         encode(wrap(value))
 
 
-@pytest.mark.parametrize(("value", "levels"), [(Array("|u1", (1,), b"x"), 2), (Chunked(LONG + 1, (ONE,) * 5), 3),
-                                               (Array("|u1", (LONG + 1,), Chunked(LONG + 1, (ONE,) * 5)), 4)])  # fmt: skip
+@pytest.mark.parametrize(("value", "levels"), [(Array("|u1", (1,), b"x"), 2), (Chunked(4 * CHUNK + 1, (ONE,) * 5), 3),
+                                               (Array("|u1", (4 * CHUNK + 1,), Chunked(4 * CHUNK + 1, (ONE,) * 5)), 4)])  # fmt: skip
 def test_parts_of_arrays_and_of_chunked_byte_strings_count_as_levels(value, levels):
     for _ in range(MAX_DEPTH - levels):
         value = [value]
@@ -268,14 +272,14 @@ class Chunks(dict):
         return self[link]
 
 
-LONG_BYTES = b"qarchive" * (LONG // 8) + b"!"
+LONG_BYTES = b"qarchive" * (4 * CHUNK // 8) + b"!"
 
 
 def test_a_long_byte_string_is_kept_in_chunks_of_8_mib_and_equal_ones_once():
     chunks = Chunks()
     encoded = encode([LONG_BYTES, b"short"], chunks.spill)
     first = decode(encoded)[0]
-    assert first == Chunked(LONG + 1, (first.links[0],) * 4 + (first.links[4],))
+    assert first == Chunked(4 * CHUNK + 1, (first.links[0],) * 4 + (first.links[4],))
     assert sorted(map(len, chunks.values())) == [3, CHUNK + 5]
     assert list(links(decode(encoded))) == list(first.links)
     assert decode(encoded, chunks.fetch) == [LONG_BYTES, b"short"]
@@ -283,7 +287,7 @@ def test_a_long_byte_string_is_kept_in_chunks_of_8_mib_and_equal_ones_once():
 
 def test_a_long_array_is_read_into_writable_memory_and_its_neighbours_stay_bytes():
     chunks = Chunks()
-    array = numpy.frombuffer(LONG_BYTES[:LONG] + b"\0" * 8, "<f8")
+    array = numpy.frombuffer(LONG_BYTES[: 4 * CHUNK] + b"\0" * 8, "<f8")
     encoded = encode([Array("|u1", (1,), b"x"), LONG_BYTES, array, LONG_BYTES], chunks.spill)
     small, before, long, after = decode(encoded, chunks.fetch)
     assert (small.data, type(before), type(after)) == (b"x", bytes, bytes)
@@ -294,7 +298,7 @@ def test_a_long_array_is_read_into_writable_memory_and_its_neighbours_stay_bytes
 @pytest.mark.parametrize("chunk", [b"", b"\xc1", b"\x01", encode(b"x"), encode(bytes(CHUNK - 1)), encode("x" * CHUNK),
                                    b"\xc6" + struct.pack(">I", CHUNK) + bytes(CHUNK + 1)])  # fmt: skip
 def test_chunks_of_other_bytes_are_refused(chunk):
-    encoded = encode(Chunked(LONG + 1, (ONE,) * 4 + (TWO,)))
+    encoded = encode(Chunked(4 * CHUNK + 1, (ONE,) * 4 + (TWO,)))
     with pytest.raises(NotCanonical) as caught:
         decode(encoded, lambda link: chunk)
     assert str(caught.value) == f"not canonical msgpack: a chunk that is not the {CHUNK} bytes of its byte string from 0 on"
@@ -302,8 +306,8 @@ def test_chunks_of_other_bytes_are_refused(chunk):
 
 def test_booleans_in_chunks_are_checked_when_they_are_read():
     chunks = Chunks()
-    chunked = decode(encode(b"\2" * (LONG + 1), chunks.spill))
-    encoded = encode(Array("|b1", (LONG + 1,), chunked))
+    chunked = decode(encode(b"\2" * (CHUNK + 1), chunks.spill))
+    encoded = encode(Array("|b1", (CHUNK + 1,), chunked))
     with pytest.raises(NotCanonical) as caught:
         decode(encoded, chunks.fetch)
     assert str(caught.value) == "not canonical msgpack: a boolean array with other bytes than 0 and 1"
@@ -313,14 +317,15 @@ def test_booleans_in_chunks_are_checked_when_they_are_read():
 def test_what_would_be_in_chunks_is_no_key_and_no_item_of_a_set(value):
     with pytest.raises(NotEncodable) as caught:
         encode(value, Chunks().spill)
-    assert str(caught.value).endswith(f"a byte string of {LONG + 1} bytes, beyond {LONG}, where chunks cannot be stored")
+    assert str(caught.value).endswith(f"a byte string of {len(LONG_BYTES)} bytes, beyond {CHUNK}, where chunks cannot be stored")
     with pytest.raises(TypeError):
-        hash(Array("|u1", (LONG + 1,), Chunked(LONG + 1, (ONE,) * 5)))
+        hash(Array("|u1", (4 * CHUNK + 1,), Chunked(4 * CHUNK + 1, (ONE,) * 5)))
 
 
 # Arrays, times, links
 
 
+@settings(deadline=None)
 @given(arrays())
 def test_lists_of_an_array_are_those_of_numpy(array):
     assert repr(array.tolist()) == repr(array.numpy().tolist())
@@ -358,5 +363,5 @@ def test_a_time_is_exact_to_the_microsecond_and_has_a_zone():
 
 
 def test_links_are_found_wherever_they_stand():
-    value = {"a": [ONE, (TWO,)], "b": Typed("counts", {ONE: {TWO}}), "c": Chunked(LONG + 1, (ONE,) * 5), "d": "e"}
+    value = {"a": [ONE, (TWO,)], "b": Typed("counts", {ONE: {TWO}}), "c": Chunked(4 * CHUNK + 1, (ONE,) * 5), "d": "e"}
     assert list(links(value)) == [ONE, TWO, ONE, TWO, *[ONE] * 5]

@@ -3,10 +3,10 @@
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qarchive.codec import LONG, Array, Chunked, Link, Typed, decode, encode
+from qarchive.codec import CHUNK, Array, Chunked, Link, Typed, decode, encode
 from qarchive.columns import pack_counts, pack_memory, unpack_counts, unpack_memory, unsigned
 from qarchive.errors import NotCanonical
 
@@ -16,12 +16,14 @@ states = st.lists(hexadecimal, unique=True) | st.lists(other, unique=True) | st.
 frequencies = st.integers(0, (1 << 64) - 1)
 
 
+@settings(deadline=None)
 @given(states.flatmap(lambda found: st.fixed_dictionaries(dict.fromkeys(found, frequencies))))
 def test_counts_survive(counts):
     packed = pack_counts(counts)
     assert unpack_counts(decode(encode(packed))) == counts
 
 
+@settings(deadline=None)
 @given(st.dictionaries(hexadecimal, frequencies), st.randoms())
 def test_equal_counts_are_equal_blobs_whatever_their_order(counts, random):
     items = list(counts.items())
@@ -29,6 +31,7 @@ def test_equal_counts_are_equal_blobs_whatever_their_order(counts, random):
     assert encode(pack_counts(dict(items))) == encode(pack_counts(counts))
 
 
+@settings(deadline=None)
 @given(st.lists(hexadecimal | st.sampled_from(["0x0", "0x3"]), max_size=50) | st.lists(st.text(max_size=3)))
 def test_memory_survives_in_the_order_of_shots(memory):
     assert unpack_memory(decode(encode(pack_memory(memory)))) == memory
@@ -68,7 +71,7 @@ def column(*numbers, dtype="|u1"):
     return Array(dtype, (len(numbers),), bytes(numbers))
 
 
-LATER = Array("|u1", (LONG + 1,), Chunked(LONG + 1, (Link(bytes(32)),) * 5))
+LATER = Array("|u1", (4 * CHUNK + 1,), Chunked(4 * CHUNK + 1, (Link(bytes(32)),) * 5))
 
 
 @pytest.mark.parametrize(("value", "message"), [

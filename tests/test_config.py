@@ -4,6 +4,7 @@ from pathlib import Path
 
 import platformdirs
 import pytest
+
 from qarchive import config
 from qarchive.errors import BadInput
 

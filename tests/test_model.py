@@ -1,12 +1,12 @@
 """The fold: a job is a function of the set of its records, whatever their order, whoever's clock."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qarchive import model
 from qarchive.codec import Link, Timestamp, digest, encode
-from qarchive.model import STATUSES, TERMINAL, fold, job_of, summary
+from qarchive.model import STATUSES, TERMINAL, fold, job_of, summary, wrong
 
 LINK = Link(bytes(32))
 
@@ -62,6 +62,7 @@ def said(folded):
     return summary(folded), folded.outcome, folded.attempts, folded.others, folded.gaps, folded.provider_job
 
 
+@settings(deadline=None)
 @given(sets, st.randoms())
 def test_the_order_of_arrival_changes_nothing(found, random):
     items = list(found.items())
@@ -69,6 +70,7 @@ def test_the_order_of_arrival_changes_nothing(found, random):
     assert said(fold(ID.digest, dict(items))) == said(fold(ID.digest, found))
 
 
+@settings(deadline=None)
 @given(sets, sets, sets)
 def test_merging_is_commutative_associative_and_idempotent(one, two, three):
     merged = said(fold(ID.digest, (one | two) | three))
@@ -77,6 +79,7 @@ def test_merging_is_commutative_associative_and_idempotent(one, two, three):
     assert said(fold(ID.digest, one | two | three | two | one)) == merged
 
 
+@settings(deadline=None)
 @given(sets, records)
 def test_another_record_never_takes_a_status_back(found, record):
     before = {found.digest: found.status for found in fold(ID.digest, found).attempts if found.record}
@@ -84,6 +87,7 @@ def test_another_record_never_takes_a_status_back(found, record):
     assert all(STATUSES.index(after[name]) >= STATUSES.index(status) for name, status in before.items())
 
 
+@settings(deadline=None)
 @given(sets)
 def test_no_clock_decides(found):
     """The same records with all their times turned round: the same statuses, and the same choices."""
@@ -182,4 +186,28 @@ def test_equal_executions_are_different_jobs():
 def test_a_record_is_about_the_job_that_it_names():
     assert job_of(b"x" * 32, JOB) == b"x" * 32
     assert job_of(b"x" * 32, attempt(1)) == ID.digest
-    assert job_of(b"x" * 32, {"type": "later", "job": "no link"}) is None
+
+
+@pytest.mark.parametrize(("record", "reason"), [
+    ([], "it is no map with a type"),
+    ({1: 2}, "it is no map with a type"),
+    ({"type": 1}, "it is no map with a type"),
+    ({"type": "later", "job": "no link"}, "a record of type 'later' whose job is of another type"),
+    ({"type": "later"}, "a record of type 'later' without job"),
+    ({**JOB, "shots": 10**5000}, "a record of type 'job' whose shots is of another type"),
+    ({**JOB, "created": 1}, "a record of type 'job' whose created is of another type"),
+    ({**JOB, "labels": {"tags": ["a", 1]}}, "a record of type 'job' whose labels is of another type"),
+    ({**JOB, "names": "bell"}, "a record of type 'job' whose names is of another type"),
+    ({key: value for key, value in JOB.items() if key != "backend"}, "a record of type 'job' without backend"),
+    ({**attempt(1), "number": -1}, "a record of type 'attempt' whose number is of another type"),
+    ({**attempt(1), "status": ["DONE"]}, "a record of type 'attempt' whose status is of another type"),
+    ({**attempt(1), "gaps": [{"what": "x"}]}, "a record of type 'attempt' whose gaps is of another type"),
+])  # fmt: skip
+def test_a_wrong_record_is_told(record, reason):
+    assert wrong(record) == reason
+
+
+def test_a_record_of_a_later_type_or_with_later_fields_is_not_wrong():
+    assert wrong({"type": "later", "job": ID, "anything": [1]}) is None
+    assert wrong({**JOB, "later": {1: 2}}) is None
+    assert wrong(attempt(1)) is None

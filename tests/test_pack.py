@@ -69,7 +69,7 @@ def test_records_are_in_frames_of_their_own_behind_the_data(path):
 
 
 def test_blobs_share_a_frame_up_to_1_mib(path):
-    blobs = [blob("x" * (600 << 10)), blob("y" * (300 << 10)), blob("z" * (200 << 10)), blob(os.urandom(2 << 20))]
+    blobs = [blob("x" * (600 << 10)), blob("y" * (300 << 10)), blob("z" * (200 << 10)), blob([os.urandom(1 << 20)] * 2)]
     path.write_bytes(written(blobs))
     entries = next(pack.scan(path)).entries
     assert [entry.start for entry in entries] == [0, entries[0].length, 0, 0]
@@ -196,7 +196,7 @@ def test_a_commit_of_another_pack_or_place_is_none(path):
 
 
 def test_a_pack_that_is_cut_off_while_it_is_read_ends_there(path):
-    data = written(THREE[0], [blob(os.urandom(3 << 20))])
+    data = written(THREE[0], [blob([os.urandom(1 << 20), os.urandom(1 << 20), os.urandom(1 << 20)])])
     path.write_bytes(data)
     found = pack.scan(path)
     assert type(next(found)) is Commit
@@ -273,8 +273,8 @@ def bodies(*more):
     return st.lists(odd, max_size=7) | st.tuples(st.just(1), st.just(NAME), st.just(0), *more).map(list) | odd
 
 
+@settings(deadline=None, max_examples=300)
 @given(bodies(st.just(0) | odd, sizes, listed))
-@settings(max_examples=300)
 def test_no_content_of_a_header_raises(tmp_path_factory, body):
     path = tmp_path_factory.mktemp("pack") / f"{NAME.hex()}.pack"
     data = header(codec.encode(body)) + bytes(400)
@@ -286,8 +286,8 @@ def test_no_content_of_a_header_raises(tmp_path_factory, body):
         assert type(body[0]) is int and body[0] > 1 and body[1:3] == [NAME, 0]
 
 
+@settings(deadline=None, max_examples=300)
 @given(bodies(st.just(bytes(32)) | odd, commits | odd))
-@settings(max_examples=300)
 def test_no_content_of_a_trailer_raises(tmp_path_factory, body):
     path = tmp_path_factory.mktemp("pack") / f"{NAME.hex()}.pack"
     path.write_bytes(trailer(codec.encode(body)))
@@ -323,15 +323,42 @@ GOOD = ["input", 10, bytes(32)]
     [1, NAME, 0, 0, [[20, 10]], [GOOD], 7],
 ], ids=repr)  # fmt: skip
 def test_a_header_that_breaks_one_rule_is_none(path, body):
-    with_footer = header(codec.encode(body)) + bytes(20)
-    with_footer += pack.FOOTER + struct.pack("<I", 32) + hashlib.sha256(with_footer).digest()
-    assert parts(path, with_footer) == [("Tail", 0, True)]
+    assert parts(path, with_frames_of(body)) == [("Tail", 0, True)]
 
 
-def test_the_rules_above_are_broken_one_at_a_time(path):
-    with_footer = header(codec.encode([1, NAME, 0, 0, [[20, 10]], [GOOD]])) + bytes(20)
-    with_footer += pack.FOOTER + struct.pack("<I", 32) + hashlib.sha256(with_footer).digest()
-    assert parts(path, with_footer) == [("Commit", 0, True)]
+def with_frames_of(body):
+    """A commit around a header's body: frames of the sizes that it declares, and a footer that fits."""
+    sizes = [frame[0] for frame in body[4] if type(frame[0]) is int and 0 < frame[0] < 1000]
+    data = header(codec.encode(body)) + bytes(sum(sizes))
+    return data + pack.FOOTER + struct.pack("<I", 32) + hashlib.sha256(data).digest()
+
+
+@pytest.mark.parametrize("frame", [[1, 10], [20, 10], [138, 10]])
+def test_the_rules_above_are_broken_one_at_a_time(path, frame):
+    assert parts(path, with_frames_of([1, NAME, 0, 0, [frame], [GOOD]])) == [("Commit", 0, True)]
+
+
+def test_a_header_beyond_the_limit_is_none(path, monkeypatch):
+    data = written(*THREE)
+    monkeypatch.setattr(pack, "MAX_HEADER", struct.unpack("<I", data[4:8])[0])
+    assert parts(path, data)[0] == ("Commit", 0, True)
+    monkeypatch.setattr(pack, "MAX_HEADER", struct.unpack("<I", data[4:8])[0] - 1)
+    assert parts(path, data)[0] == ("Tail", 0, True)
+
+
+def test_an_unknown_ext_type_in_a_header_or_trailer_is_damage_and_no_later_version(path):
+    body = b"\x93\x02\xd4\x0b\x00\x00"
+    assert parts(path, header(body)) == [("Tail", 0, True)]
+    assert parts(path, trailer(body)) == [("Damage", 0, True)]
+
+
+def test_a_trailer_must_list_every_commit_and_nothing_else(path):
+    data = written(*THREE)
+    path.write_bytes(data)
+    commits, content = list(pack.scan(path)), hashlib.sha256(data).digest()
+    for listed in ([], commits[:2], commits[1:], [commits[0], commits[2]], [*commits, commits[2]], commits[::-1]):
+        found = parts(path, data + pack.build_trailer(NAME, len(data), content, listed))
+        assert [kind for kind, _, _ in found] == ["Commit"] * 3 + ["Damage"]
 
 
 @pytest.mark.parametrize("make", [header, trailer])

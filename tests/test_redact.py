@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from qarchive import redact
 from qarchive.codec import Array, Typed
 

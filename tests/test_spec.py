@@ -64,7 +64,7 @@ def test_limits_are_those_of_the_code():
     limits = {row[0]: int(row[1]) for row in rows(section("Threats and limits"))}
     assert limits == {
         "bytes of a blob, and of a frame uncompressed": codec.MAX_BYTES,
-        "a byte string longer than this is chunked": codec.LONG,
+        "a byte string longer than this is chunked": codec.CHUNK,
         "bytes of a chunk": codec.CHUNK,
         "depth": codec.MAX_DEPTH,
         "other sizes of an array without items, multiplied": codec.MAX_EMPTY,

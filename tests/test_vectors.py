@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qarchive import check, codec, model, pack
@@ -105,11 +105,13 @@ def agree(data):
         assert reader.show(translated(codec.decode(data))) == reader.show(reader.decode(data))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40))
 def test_both_refuse_the_same_bytes(data):
     agree(data)
 
 
+@settings(deadline=None)
 @given(st.sampled_from(load("values")), st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=2))
 def test_both_refuse_the_same_changed_values(vector, changes):
     data = bytearray.fromhex(vector["bytes"])
@@ -118,6 +120,7 @@ def test_both_refuse_the_same_changed_values(vector, changes):
     agree(bytes(data))
 
 
+@settings(deadline=None)
 @given(st.sampled_from(load("values")), st.integers(0, 1 << 16), st.binary(max_size=3), st.integers(0, 3))
 def test_both_refuse_the_same_shifted_values(vector, at, inserted, removed):
     data = bytes.fromhex(vector["bytes"])
@@ -205,6 +208,7 @@ def test_a_flipped_byte_is_noticed_by_both(tiny, flip):
 PACKS = {path.name: path.read_bytes() for path in (VECTORS / "tiny" / "packs").iterdir()}
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(PACKS)), st.lists(st.tuples(st.integers(0, 2800), st.integers(0, 255)), max_size=3),
        st.none() | st.integers(0, 2800), st.binary(max_size=3), st.integers(0, 2800))  # fmt: skip
 def test_both_find_the_same_commits_in_a_changed_pack(tmp_path_factory, name, changes, cut, inserted, place):
@@ -231,6 +235,7 @@ ABOUT = st.fixed_dictionaries(
 SENDING = st.fixed_dictionaries({"type": st.just("attempt"), "job": st.just(JOB), "number": st.integers(1, 2), "status": STATUS})
 
 
+@settings(deadline=None)
 @given(st.dictionaries(REFERRED, SENDING), st.lists(ABOUT, max_size=8))
 def test_both_fold_alike(attempts, others):
     records = {link.digest: record for link, record in attempts.items()}
@@ -329,7 +334,7 @@ def test_the_reader_reads_what_the_package_writes(tmp_path):
         last = codec.encode(b"\0")
         chunks = [pack.Blob("chunk", codec.digest(piece), piece) for piece in (long, last)]
         links = tuple(codec.Link(codec.digest(piece)) for piece in [long] * 4 + [last])
-        data = codec.encode(codec.Chunked(codec.LONG + 1, links))
+        data = codec.encode(codec.Chunked(4 * codec.CHUNK + 1, links))
         result = pack.Blob("result", codec.digest(data), data)
         store.commit([*chunks, result], durable=True)
         link = codec.Link(result.digest)
@@ -339,6 +344,6 @@ def test_the_reader_reads_what_the_package_writes(tmp_path):
         archive = reader.Archive(tmp_path / "lab")
         assert archive.verify() == []
         assert {job: found["status"] for job, found in archive.jobs().items()} == {codec.digest(record): "PREPARED"}
-        assert store.value(result.digest) == bytes(codec.LONG + 1)
+        assert store.value(result.digest) == bytes(4 * codec.CHUNK + 1)
     finally:
         store.close()

@@ -24,8 +24,7 @@ from pathlib import Path
 import zstandard
 
 MAX_BLOB = 1 << 30
-LONG = 32 << 20
-CHUNK = 8 << 20
+CHUNK = 1 << 20
 MAX_DEPTH = 64
 MAX_EMPTY = 1 << 24
 MAX_HEADER = 64 << 20
@@ -135,7 +134,7 @@ def read_value(data: bytes, at: int, end: int, depth: int) -> tuple:
         return read_text(data, at, length, end)
     if 0xC4 <= first <= 0xC6:
         length, at = read_length(data, at, first - 0xC4, end, (0, 0x100, 0x10000))
-        if length > LONG:
+        if length > CHUNK:
             raise NotCanonical("a long byte string that is not in chunks")
         return piece(data, at, length, end), at + length
     if depth > MAX_DEPTH and first not in (0xC1, 0xCA):
@@ -257,7 +256,7 @@ def read_ext(data: bytes, at: int, length: int, end: int, depth: int) -> tuple:
         return Typed(tag, value), behind
     if code == CHUNKED:
         length, links = parts(items, 2)
-        if type(length) is not int or length <= LONG or type(links) is not list or len(links) != -(-length // CHUNK):
+        if type(length) is not int or length <= CHUNK or type(links) is not list or len(links) != -(-length // CHUNK):
             raise NotCanonical("a chunked byte string with the wrong number of chunks")
         if not all(type(link) is Link for link in links):
             raise NotCanonical("a chunk that is no link")

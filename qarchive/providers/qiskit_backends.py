@@ -1,13 +1,15 @@
 """Any local Qiskit backend (BackendV2) and its jobs: what is recorded of a run, and the object that a user gets for a backend."""
 
 import copy
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..codec import Link
-from ..errors import BadInput, NotEncodable
+from ..errors import ArchiveWarning, BadInput, NotEncodable
 from . import qiskit_results, qiskit_text
 from .aer_noise import model_from_plain
 from .base import Execution, Get, Outcome, Provider, Recorder, Stage
@@ -26,6 +28,14 @@ from .qiskit_snapshots import (
     target_value,
 )
 from .qiskit_values import from_plain, to_plain
+
+# AerSimulator.from_backend, and so Aer's primitives, make a new simulator of what they are given, which nothing has wrapped. They
+# read this attribute once, and that is where a wrapped backend can say so.
+_READ_BY_AER = "backend_version"
+_NOT_RECORDED = (
+    "Aer makes a simulator of its own from the wrapped backend {}, and runs on it are not recorded; "
+    "give it `archive.wrap(AerSimulator.from_backend(backend.unwrapped))`"
+)
 
 _POLL_S = (0.05, 1.0)  # how often a job without a future is asked, at first and at most
 _SIMULATORS = (
@@ -274,6 +284,8 @@ class WrappedBackend:
         return self._qarchive_recorder.job(job_id)
 
     def __getattr__(self, name: str) -> Any:
+        if name == _READ_BY_AER and (depth := _frames_of_aer()):
+            warnings.warn(_NOT_RECORDED.format(self._qarchive_backend.name), ArchiveWarning, stacklevel=depth + 2)
         return getattr(self._qarchive_backend, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -302,6 +314,17 @@ class WrappedBackend:
 
 def unwrapped(backend: Any) -> Any:
     return backend.unwrapped if type(backend) is WrappedBackend else backend
+
+
+def _frames_of_aer() -> int:
+    """How many frames above the caller are Aer's, where the nearest is `AerSimulator.from_backend`; else 0."""
+    frame = sys._getframe(2)
+    if frame.f_code.co_qualname != "AerSimulator.from_backend":
+        return 0
+    depth = 0
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("qiskit_aer."):
+        depth, frame = depth + 1, frame.f_back
+    return depth
 
 
 def _is_a(native, module, name) -> bool:

@@ -1,4 +1,4 @@
-"""Qiskit's classes of operations, and how each is described in a structure: looked up once, in tables keyed by the class itself."""
+"""Qiskit's classes of operations, and how each is described: looked up once, in tables keyed by the class itself."""
 
 from collections.abc import Callable
 from functools import cache

@@ -6,8 +6,7 @@ that the fingerprint leaves out: the first payload with a key stands for all lat
 
 import hashlib
 import io
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..codec import Link, Typed, encode
@@ -18,6 +17,7 @@ from .qiskit_circuits import structure
 from .qiskit_operations import operations
 from .qiskit_values import from_plain, sdk, to_plain
 
+SAFE = 13  # QPY below can carry code that Qiskit up to 1.4.1 runs when it reads it
 FALLBACK = 13  # the newest version is written in a quarter of the time of the others; this one where that loses something
 _DEFINITION = -1  # in a path: the definition of a gate, where a number counts the blocks of control flow
 _WHOLE = frozenset({"UCGate", "StatePreparation"})  # library classes that QPY cannot make again, kept with all their fields
@@ -54,17 +54,15 @@ def payload(circuit: Any, found: Any) -> dict:
     """
     newest = sdk("qiskit.qpy").common.QPY_VERSION
     if found.plain:
-        with _refusing(f"QPY version {newest} cannot write it"):
-            return _dumped(circuit, circuit, newest, [])
+        return _attempt("write", newest, _dumped, circuit, circuit, newest, [])
     expected = encode(found.value)
     reason = ""
     for generic in (False, True):
         for version in (newest, FALLBACK):
             try:
                 value = _write(circuit, version, generic)
-                with _refusing(f"QPY version {version} cannot read it back"):
-                    if encode(structure(_read(value)).value) == expected:
-                        return value
+                if _attempt("read back", version, _structure_of, value) == expected:
+                    return value
                 reason = reason or f"QPY version {version} brings back another circuit"
             except NotEncodable as error:
                 reason = error.reason
@@ -72,7 +70,10 @@ def payload(circuit: Any, found: Any) -> dict:
 
 
 def load_circuit(entry: Mapping[str, Link], get: Get, name: str | None = None, metadata: Any = None) -> Any:
-    """The QuantumCircuit of an entry of an input blob. Raises MissingExtra, and BadInput where its payload is not archived."""
+    """The QuantumCircuit of an entry of an input blob.
+
+    Raises MissingExtra, and BadInput where its payload is not archived or is none that this Qiskit may read.
+    """
     if "qpy" not in entry:
         raise BadInput("this circuit", "only its structure is in the archive", "see the gaps of its job")
     circuit = _read(get(entry["qpy"]))
@@ -82,23 +83,26 @@ def load_circuit(entry: Mapping[str, Link], get: Get, name: str | None = None, m
     return circuit
 
 
-@contextmanager
-def _refusing(what: str) -> Iterator[None]:
-    """NotEncodable for whatever QPY raises: TypeError, AttributeError, struct.error, its own errors, and panics of its Rust."""
+def _attempt(verb: str, version: int, act: Callable, *args: Any) -> Any:
+    """`act(*args)`; NotEncodable for whatever QPY raises: TypeError, struct.error, its own errors, and panics of its Rust."""
     try:
-        yield
+        return act(*args)
     except NotEncodable:
         raise
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        raise NotEncodable(f"{what}: {type(error).__name__}: {error}".partition("\n")[0].strip()) from error
+        reason = f"QPY version {version} cannot {verb} it: {type(error).__name__}: {error}"
+        raise NotEncodable(reason.partition("\n")[0].strip()) from error
 
 
 def _write(circuit, version, generic) -> dict:
+    return _attempt("write", version, _written, circuit, version, generic)
+
+
+def _written(circuit, version, generic) -> dict:
     instructions: list = []
-    with _refusing(f"QPY version {version} cannot write it"):
-        return _dumped(circuit, _portable(circuit, instructions, (), generic), version, instructions)
+    return _dumped(circuit, _portable(circuit, instructions, (), generic), version, instructions)
 
 
 def _dumped(circuit, portable, version, instructions) -> dict:
@@ -115,12 +119,37 @@ def _dumped(circuit, portable, version, instructions) -> dict:
     return value
 
 
+def _structure_of(value) -> bytes:
+    return encode(structure(_read(value)).value)
+
+
 def _read(value):
-    circuit = sdk("qiskit.qpy", "a Qiskit circuit").load(io.BytesIO(value["qpy"]))[0]
+    qpy = sdk("qiskit.qpy", "a Qiskit circuit")
+    _check_version(value["qpy"], qpy.common.QPY_VERSION)
+    circuit = qpy.load(io.BytesIO(value["qpy"]))[0]
     notes: dict = {}
     for path, typed in value["instructions"]:
         notes.setdefault(path[0], []).append((path[1:], typed))
     return _in_order(_mended(circuit, notes), value.get("registers"))
+
+
+def _check_version(payload: bytes, newest: int) -> None:
+    """By the version in the bytes themselves, since the field beside them may say anything. Raises BadInput."""
+    if payload[:6] != b"QISKIT" or len(payload) < 7:
+        raise BadInput("the QPY payload of this circuit", "it is no QPY", "read its structure as text")
+    version = payload[6]
+    what = f"the QPY payload of this circuit, version {version}"
+    if version < SAFE:
+        raise BadInput(
+            what,
+            f"versions below {SAFE} are not read, since they can hold code that Qiskit up to 1.4.1 runs (CVE-2025-2000)",
+            "read its structure as text, or ask its author for a newer file",
+        )
+    if version > newest:
+        installed = sdk("qiskit").__version__
+        raise BadInput(
+            what, f"Qiskit {installed} reads up to version {newest}", "install a newer Qiskit, or read its structure as text"
+        )
 
 
 def _in_order(circuit, names):

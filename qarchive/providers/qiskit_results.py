@@ -34,7 +34,7 @@ _VOLATILE = frozenset(
 )
 _STATUSES = frozenset({"DONE", "COMPLETED", "PARTIAL COMPLETED", "Successful", "success"})
 _AUTOMATIC = re.compile(r"[qa]\d+\Z")
-_ABSENT = object()
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
 
 
 def pack_result(result: Any, gap: Gap | None = None) -> tuple[dict, dict]:
@@ -48,8 +48,7 @@ def pack_result(result: Any, gap: Gap | None = None) -> tuple[dict, dict]:
     if not all(value is None or type(value) is str for value in volatile.values()):
         volatile = {key: _kept(value, gap, key) for key, value in volatile.items()}
     experiments = [dict(experiment) for experiment in content.pop("results")]
-    columns: dict[str, Any] = {}
-    _take(content, experiments, columns)
+    columns = _take(content, experiments)
     if columns:
         volatile["columns"] = columns
     value = to_plain(content, gap)
@@ -138,65 +137,70 @@ def _kept(value, gap, path):
         return None
 
 
-def _take(content: dict, experiments: list[dict], columns: dict) -> None:
-    """Move what differs between equal runs out of copies of the parts that hold it, into columns by dotted path."""
-    if type(content.get("metadata")) is dict:
-        content["metadata"] = dict(content["metadata"])
-    for experiment in experiments:
-        for part in ("metadata", "header"):
-            if type(experiment.get(part)) is dict:
-                experiment[part] = dict(experiment[part])
-    metadata = [experiment.get("metadata") for experiment in experiments]
-    for prefix, holders in (
-        (".", [content]),
-        (".metadata.", [content.get("metadata")]),
-        ("", experiments),
-        ("metadata.", metadata),
-    ):
-        for name in sorted(set().union(*(_VOLATILE & holder.keys() for holder in holders if type(holder) is dict))):
-            _pop(holders, name, columns, prefix)
-    _pop([experiment.get("header") for experiment in experiments], "name", columns, "header.")
-    named = [header if _has_automatic_names(header) else None for header in (item.get("header") for item in experiments)]
-    _pop(named, "qreg_sizes", columns, "header.")
-    # The text of an error names circuits, whose automatic names differ.
-    _pop([content if content.get("status") not in _STATUSES else None], "status", columns, ".")
-    _pop([experiment if experiment.get("status") not in _STATUSES else None for experiment in experiments], "status", columns, "")
+def _take(content: dict, experiments: list[dict]) -> dict[str, Any]:
+    """Move what differs between equal runs out of copies of the parts that hold it; columns by dotted path."""
+    taken: dict[str, tuple[list[int], list]] = {}
+    _take_volatile(content, ".", 0, taken)
+    for place, experiment in enumerate(experiments):
+        _take_volatile(experiment, "", place, taken)
+        header = _copied(experiment, "header")
+        if "name" in header:
+            _take_one(header, "name", "header.name", place, taken)
+        if _has_automatic_names(header):
+            places, values = taken.setdefault("header.qreg_sizes", ([], []))
+            places.append(place)
+            values.append(header.pop("qreg_sizes"))
+    if len(experiments) == 1:
+        return {path: values for path, (_, values) in taken.items()}
+    return {path: _column(path, *found, 1 if path.startswith(".") else len(experiments)) for path, found in taken.items()}
 
 
-def _has_automatic_names(header) -> bool:
+def _take_volatile(holder: dict, prefix: str, place: int, taken: dict) -> None:
+    """Take the times of one part and of its metadata, and its status where that is the text of an error."""
+    for name in _VOLATILE & holder.keys():
+        _take_one(holder, name, prefix + name, place, taken)
+    status = holder.get("status")
+    if type(status) is str and status not in _STATUSES:  # it names circuits, whose automatic names differ
+        _take_one(holder, "status", prefix + "status", place, taken)
+    metadata = _copied(holder, "metadata")
+    for name in _VOLATILE & metadata.keys():
+        _take_one(metadata, name, f"{prefix}metadata.{name}", place, taken)
+
+
+def _take_one(holder: dict, name: str, path: str, place: int, taken: dict) -> None:
+    if type(holder[name]) in _SIMPLE:  # nothing else is written by a simulator, and stays where it was
+        places, values = taken.setdefault(path, ([], []))
+        places.append(place)
+        values.append(holder.pop(name))
+
+
+def _copied(holder: dict, part: str) -> dict:
+    """A copy of the dict `holder[part]`, put in its place; an empty one where there is none."""
+    found = holder.get(part)
+    if type(found) is not dict:
+        return {}
+    holder[part] = found = dict(found)
+    return found
+
+
+def _has_automatic_names(header: dict) -> bool:
     """Whether a header has sizes of quantum registers, written as Qiskit does, with a name that it gave itself."""
-    sizes = header.get("qreg_sizes") if type(header) is dict else None
+    sizes = header.get("qreg_sizes")
     if type(sizes) is not list or not all(type(row) is list and list(map(type, row)) == [str, int] for row in sizes):
         return False
     return any(_AUTOMATIC.match(name) for name, _ in sizes)
 
 
-def _pop(holders: list, name: str, columns: dict, prefix: str) -> None:
-    found = [holder.pop(name, _ABSENT) if type(holder) is dict else _ABSENT for holder in holders]
-    present = [value for value in found if value is not _ABSENT]
-    if not present:
-        return
-    packed = present if name == "qreg_sizes" else _column(present)
-    if packed is None:  # no plain value, so none that a simulator writes: it stays where it was
-        for holder, value in zip(holders, found, strict=True):
-            if value is not _ABSENT:
-                holder[name] = value
-        return
-    if len(present) < len(found):
-        packed = {"at": unsigned([place for place, value in enumerate(found) if value is not _ABSENT]), "values": packed}
-    columns[prefix + name] = packed
-
-
-def _column(values: list) -> Array | list | None:
-    """Values of one field: floats as an array, equal values once, else a list."""
-    kinds = set(map(type, values))
-    if not kinds <= {str, int, float, bool, type(None)}:
-        return None
-    if len(values) > 1 and kinds == {float} and not any(map(math.isnan, values)):
-        return Array("<f8", (len(values),), struct.pack(f"<{len(values)}d", *values))
-    if len(values) > 1 and len(kinds) == 1 and values.count(values[0]) == len(values):
-        return {"all": values[0], "n": len(values)}
-    return values
+def _column(path: str, places: list[int], values: list, whole: int) -> Array | dict | list:
+    """Values of one field: floats as an array, equal values once, else a list; with their places where some have none."""
+    packed: Array | dict | list = values
+    if len(values) > 1 and path != "header.qreg_sizes":
+        kinds = set(map(type, values))
+        if kinds == {float} and not any(map(math.isnan, values)):
+            packed = Array("<f8", (len(values),), struct.pack(f"<{len(values)}d", *values))
+        elif len(kinds) == 1 and values.count(values[0]) == len(values):
+            packed = {"all": values[0], "n": len(values)}
+    return packed if len(values) == whole else {"at": unsigned(places), "values": packed}
 
 
 def _values(packed) -> list:

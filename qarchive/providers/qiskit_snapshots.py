@@ -5,6 +5,7 @@ that is cheap to compute and changes with everything that the snapshot holds; th
 """
 
 import math
+import operator
 import struct
 import weakref
 from collections.abc import Callable
@@ -91,12 +92,9 @@ class Same:
         self.items = items
 
     def __eq__(self, other):
-        mine, others = self.items, other.items
-        return len(mine) == len(others) and all(map(_is, mine, others))
-
-
-def _is(one, other):
-    return one is other
+        if type(other) is not Same:
+            return NotImplemented
+        return len(self.items) == len(other.items) and all(map(operator.is_, self.items, other.items))
 
 
 def noise_token(model: Any) -> tuple:
@@ -128,18 +126,15 @@ def fields_token(fields: dict, known: dict[str, Any] | None = None) -> tuple:
     """
     if known:
         fields = {**fields, **{name: Same([item]) for name, item in known.items()}}
-    values = tuple(fields.values())
-    kinds = tuple(map(type, values))
-    if SCALARS.issuperset(kinds):
-        exact = [value.hex() for value in values if type(value) is float]  # -0.0 equals 0.0, and is another value
-        return (tuple(fields), kinds, values, exact)
-    return (tuple(fields), kinds, tuple(map(_value_token, values)))
+    values, others = list(fields.values()), []
+    if not SCALARS.issuperset(map(type, values)):
+        others = [(name, _value_token(item)) for name, item in fields.items() if type(item) not in SCALARS]
+        values = [item for item in values if type(item) in SCALARS]
+    return (list(fields), Same(values), others)  # scalars never change; identity tells 1 from True and 0.0 from -0.0
 
 
 def _value_token(value):
-    if type(value) is float:
-        return value.hex()
-    if type(value) in SCALARS or type(value) is Same:
+    if type(value) is Same:
         return value
     try:
         return encode(to_plain(value))

@@ -6,6 +6,7 @@ names code, and a subclass that nobody registered is refused rather than stored 
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -15,15 +16,16 @@ from ..errors import MissingExtra, NewerFormat, NotEncodable
 Gap = Callable[[str, str], None]
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_TEXT = frozenset({str})
 _LEAVES = _PLAIN | {bytes, complex, Link, Timestamp, Array, Chunked, Typed}
 _DROPPED = object()
 
 
-def to_plain(value: Any, gap: Gap | None = None, path: str = "") -> Any:
+def to_plain(value: Any, gap: Gap | None = None, path: "str | tuple" = "") -> Any:
     """What `codec.encode` takes for `value`, with classes as `Typed` values; containers are copied only where they must be.
 
     A part that cannot be stored raises NotEncodable with its path; with `gap` it is left out instead and `gap(path, reason)`
-    is called. Raises NotEncodable in any case where `value` itself cannot be stored.
+    is called. Raises NotEncodable in any case where `value` itself cannot be stored. `path` is where `value` stands.
     """
     kind = type(value)
     if kind in _LEAVES:
@@ -31,17 +33,17 @@ def to_plain(value: Any, gap: Gap | None = None, path: str = "") -> Any:
     if kind is dict:
         return _dict(value, gap, path)
     if kind is list:
-        return value if _PLAIN.issuperset(map(type, value)) else _items(value, gap, path)
+        return value if _LEAVES.issuperset(map(type, value)) else _items(value, gap, path)
     if kind is tuple:
         return tuple(_items(value, gap, path))
     if kind is set:
-        return {to_plain(item, None, _inside(path, "{}")) for item in value}
+        return {to_plain(item, None, (path, "{}")) for item in value}
     encode = _ENCODERS.get((kind.__module__, kind.__qualname__))
     if encode is not None:
         return _located(encode, value, path)
     if kind.__module__ == "numpy" and hasattr(value, "dtype"):
         return _located(_numpy, value, path)
-    raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__}", path)
+    raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__}", _dotted(path))
 
 
 def from_plain(value: Any) -> Any:
@@ -71,27 +73,24 @@ def from_plain(value: Any) -> Any:
 
 
 def _dict(value, gap, path):
-    if _PLAIN.issuperset(map(type, value.values())) and all(type(key) is str for key in value):
+    if _LEAVES.issuperset(map(type, value.values())) and _TEXT.issuperset(map(type, value)):
         return value
     plain = {}
     for key, item in value.items():
-        inner = _inside(path, key)
-        if type(item) in _PLAIN:
-            content = item
-        else:
-            content = _kept(item, gap, inner)
-            if content is _DROPPED:
+        if type(item) not in _LEAVES:
+            item = _kept(item, gap, (path, key))
+            if item is _DROPPED:
                 continue
         if type(key) not in _PLAIN:
-            key = to_plain(key, None, inner)
-        plain[key] = content
+            key = to_plain(key, None, (path, key))
+        plain[key] = item
     return plain
 
 
 def _items(values, gap, path):
     # An item that is left out of a sequence would move its neighbours: the sequence goes as a whole.
     return [
-        item if type(item) in _PLAIN else to_plain(item, gap if type(item) is dict else None, _inside(path, i))
+        item if type(item) in _LEAVES else to_plain(item, gap if type(item) is dict else None, (path, i))
         for i, item in enumerate(values)
     ]
 
@@ -102,19 +101,23 @@ def _kept(item, gap, path):
     try:
         return to_plain(item, gap, path)
     except NotEncodable as error:
-        gap(error.path or path, error.reason)
+        gap(error.path or _dotted(path), error.reason)
         return _DROPPED
 
 
-def _inside(path, key):
-    return f"{path}.{key}" if path else str(key)
+def _dotted(path) -> str:
+    """A path as text; while the walk goes on it is pairs of the path outside and a key, since nearly none is ever shown."""
+    if type(path) is str:
+        return path
+    outside, key = path
+    return f"{_dotted(outside)}.{key}" if outside else str(key)
 
 
 def _located(encode, value, path):
     try:
         return encode(value)
     except NotEncodable as error:
-        raise NotEncodable(error.reason, path) from None
+        raise NotEncodable(error.reason, _dotted(path)) from None
 
 
 def _numpy(value):
@@ -127,6 +130,7 @@ def _numpy_scalar(array: Array):
     return array.numpy()[()]
 
 
+@cache
 def sdk(module: str, what: str = "this value", extra: str = "aer"):
     """An SDK's module, named by code and never by data. Raises MissingExtra."""
     try:

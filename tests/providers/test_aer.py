@@ -4,9 +4,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
-import numpy
 import pytest
-import qarchive
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.providers import JobStatus
@@ -14,11 +12,11 @@ from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
+import qarchive
+
 _spec = importlib.util.spec_from_file_location("conformance", Path(__file__).with_name("conformance.py"))
 conformance = sys.modules.setdefault("conformance", importlib.util.module_from_spec(_spec))
 _spec.loader.exec_module(conformance)
-
-VOLATILE = {"date", "job_id", "time_taken", "time_taken_execute", "time_taken_parameter_binding", "sample_measure_time"}
 
 
 def bell(name="bell", **metadata):
@@ -128,13 +126,13 @@ def call(target):
 
     def same_result(self, one, other):
         if isinstance(one, dict):
-            same(one, other)
+            conformance.same(one, other)
         else:
             assert type(one) is type(other)
-            same(one.to_dict(), other.to_dict())
+            conformance.same(one.to_dict(), other.to_dict())
 
     def without_volatile(self, result):
-        return strip(result.to_dict())
+        return conformance.strip(result.to_dict())
 
     def with_secret(self, args, secret):
         return (bell("bell", token="hunter22", note=f"uses {secret}"),)
@@ -151,30 +149,6 @@ def call(target):
 def map_call(call):
     args, kwargs = call
     return tuple(args), kwargs | {"shots": 1}
-
-
-def strip(value):
-    if isinstance(value, dict):
-        return {key: strip(item) for key, item in value.items() if key not in VOLATILE}
-    return [strip(item) for item in value] if type(value) is list else value
-
-
-def same(one, other, path="result"):
-    """Equal, and of the same types throughout."""
-    assert type(one) is type(other), path
-    if isinstance(one, dict):
-        assert one.keys() == other.keys(), path
-        for key in one:
-            same(one[key], other[key], f"{path}.{key}")
-        assert vars(one) == vars(other) if hasattr(one, "__dict__") else True, path
-    elif isinstance(one, (list, tuple)):
-        assert len(one) == len(other), path
-        for i, (a, b) in enumerate(zip(one, other, strict=True)):
-            same(a, b, f"{path}[{i}]")
-    elif isinstance(one, numpy.ndarray):
-        assert one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes(), path
-    else:
-        assert one == other, path
 
 
 @pytest.fixture
@@ -269,7 +243,7 @@ def test_primitives_over_a_wrapped_backend_are_archived(archive):
 def test_seeded_counts_of_the_input_that_comes_back_are_the_same(archive):
     result = archive.wrap(AerSimulator()).run(saving(), shots=4, seed_simulator=6).result()
     again = AerSimulator().run(archive.job("latest").input, shots=4, seed_simulator=6).result()
-    same(strip(again.to_dict()), strip(result.to_dict()))
+    conformance.same(conformance.strip(again.to_dict()), conformance.strip(result.to_dict()))
 
 
 def test_counts_are_written_as_qiskit_writes_them(archive):

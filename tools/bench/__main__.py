@@ -10,10 +10,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import aer_runs  # noqa: E402
-import commits  # noqa: E402
-import listing  # noqa: E402
-import peers  # noqa: E402
+import aer_runs
+import commits
+import listing
+import peers
 
 ROWS = {"commit": commits.rows, "aer": aer_runs.rows, "peers": peers.rows, "list": listing.rows}
 

@@ -4,8 +4,9 @@ import random
 import tempfile
 from pathlib import Path
 
-import qarchive
 from table import median, paired, row
+
+import qarchive
 
 SMALL = 1000
 LONG = 60

@@ -5,8 +5,9 @@ import tempfile
 from pathlib import Path
 
 from jobs import stage_job
-from qarchive.store import Store
 from table import median, paired, row
+
+from qarchive.store import Store
 
 TURNS = 1000
 

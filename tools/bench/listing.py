@@ -5,10 +5,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-import qarchive
 from jobs import stage_job
-from qarchive.store import Store
 from table import median, row, timed
+
+import qarchive
+from qarchive.store import Store
 
 
 def rows(options):

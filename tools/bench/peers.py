@@ -10,10 +10,11 @@ import uuid
 from pathlib import Path
 
 import zstandard
+from table import timed
+
 from qarchive import codec
 from qarchive.stage import Stage
 from qarchive.store import Store
-from table import timed
 
 JOBS = 1000
 DISTINCT_INPUTS = 100
