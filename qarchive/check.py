@@ -1,12 +1,14 @@
 """Verify: read what is there and say what is wrong with it. Nothing is repaired here, and nothing is passed over."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import codec, lease, model, pack
 from .errors import Damaged, NewerFormat, NotCanonical
 from .index import Index
+from .intake import read_all
 from .store import Store
 
 Progress = Callable[[int, int], None]  # bytes read, bytes to read
@@ -131,29 +133,28 @@ def _verify_pack(path: Path, deep: bool, report: Report, found: _Found) -> None:
                     add(kind, offset, detail)
 
 
-def _verify_commit(path: Path, file, commit: pack.Commit, deep: bool, report: Report, found: _Found) -> None:
-    for entry in commit.entries:
-        if not deep and entry.kind != pack.RECORD:
-            found.blobs.add(entry.digest)
-            continue
+def _verify_commit(path: Path, file, commit: pack.Commit, deep: bool, found: _Found) -> Iterator[tuple[str, int, str]]:
+    """(kind, offset, detail) of what is wrong with a commit's records or, with `deep`, with all its blobs."""
+    if not deep:
+        found.blobs.update(entry.digest for entry in commit.entries if entry.kind != pack.RECORD)
+    for entry, data in read_all(file, path, [entry for entry in commit.entries if deep or entry.kind == pack.RECORD]):
         try:
-            value = codec.decode(pack.read(file, path, entry))
+            if isinstance(data, Damaged):
+                raise data
+            value = codec.decode(data)
         except (Damaged, NotCanonical, NewerFormat) as error:
-            report.findings.append(Finding("damage", f"{path} at byte {entry.frame}", f"{entry.kind} {entry.digest.hex()}: {error}"))
+            yield "damage", entry.frame, f"{entry.kind} {entry.digest.hex()}: {error}"
             continue
         found.blobs.add(entry.digest)
-        if entry.kind == pack.RECORD:
-            if (reason := model.wrong(value)) is not None:
-                report.findings.append(Finding("wrong", f"{path} at byte {entry.frame}", f"record {entry.digest.hex()}: {reason}"))
-                continue
-            found.records[entry.digest] = value
-        elif deep:
+        if entry.kind != pack.RECORD:
             found.refer(entry.digest, value)
+        elif (reason := model.wrong(value)) is not None:
+            yield "wrong", entry.frame, f"record {entry.digest.hex()}: {reason}"
+        else:
+            found.records[entry.digest] = value
 
 
 def _content_hash(path: Path, end: int) -> bytes:
-    import hashlib
-
     running = hashlib.sha256()
     with open(path, "rb") as file:
         while end:
@@ -175,11 +176,13 @@ def _verify_index(store: Store, deep: bool, report: Report) -> None:
     if faults:
         return
     if deep:
-        fresh = Index(None, store.packs, store.id)
+        fresh, mended = Index(None, store.packs, store.id), store.index.mended
         try:
             expected, content = fresh.content(), store.index.content()
         finally:
             fresh.close()
+        if store.index.mended > mended:
+            report.findings.append(Finding("index", where, "was corrupt, and has been made again"))
         for table in expected:
             if expected[table] != content[table]:
                 report.findings.append(Finding("index", where, f"the table {table} differs from what the packs say"))

@@ -118,6 +118,7 @@ class Index:
         """`folder` holds the index's file and its lock; without one the index is in memory only."""
         self.packs, self.archive = packs, archive
         self.file = folder and folder / "index.sqlite"
+        self.mended = 0  # how often the file turned out corrupt and was deleted
         self._connection: sqlite3.Connection | None = None
         self.forget()
         _indexes.add(self)
@@ -403,6 +404,7 @@ class Index:
             self._refused = True
         else:
             self.close()
+            self.mended += 1
             with self._writing() as allowed:
                 self._refused = not (allowed and self._remove())
 

@@ -78,7 +78,7 @@ class Intake:
                 size = found.offset + found.length
         if sealed:
             size = os.path.getsize(path)
-        hashed = pack.read_hash(path, size)
+        hashed = pack.read_hash(path, size) if size else b""
         db.execute("UPDATE packs SET size = ?, hash = ?, synced = ?, sealed = ?, damaged = ?, seal = ? WHERE id = ?",
                    (size, hashed, synced, sealed, damaged, seal(path.name, row, size, hashed, synced, int(sealed), int(damaged)), row))  # fmt: skip
 
@@ -100,17 +100,11 @@ class Intake:
             self.fold()
 
     def records(self, path: Path, file, row: int, entries: Iterable[pack.Entry]) -> Iterator[tuple[pack.Entry, Any]]:
-        """The readable records of a commit, decoded. One frame holds many of them and is read once."""
-        at, raw = None, b""
-        for entry in entries:
-            if entry.kind != pack.RECORD:
-                continue
+        """The readable records of a commit, decoded."""
+        for entry, data in read_all(file, path, [entry for entry in entries if entry.kind == pack.RECORD]):
             try:
-                if entry.frame != at:
-                    raw, at = pack.read_frame(file, path, entry.frame, entry.stored, entry.raw), entry.frame
-                data = raw[entry.start : entry.start + entry.length]
-                if codec.digest(data) != entry.digest:
-                    raise Damaged(str(path), f"blob {entry.digest.hex()} has other bytes than its digest says", entry.frame)
+                if isinstance(data, Damaged):
+                    raise data
                 record = codec.decode(data)
             except (Damaged, NotCanonical, NewerFormat) as error:
                 self.damage(row, entry.frame, entry.stored, f"a record: {error}")
@@ -230,6 +224,23 @@ def as_read(path: Path, known: Known, compared: bool = False) -> bool:
             if at >= known.size:
                 break
     return at == known.size
+
+
+def read_all(file, path: Path, entries: Iterable[pack.Entry]) -> Iterator[tuple[pack.Entry, bytes | Damaged]]:
+    """The canonical bytes of blobs of one pack, or what is wrong with them. A frame holds many of them and is read once."""
+    at, raw = None, b""
+    for entry in entries:
+        try:
+            if entry.frame != at:
+                raw, at = pack.read_frame(file, path, entry.frame, entry.stored, entry.raw), entry.frame
+            data = raw[entry.start : entry.start + entry.length]
+            if codec.digest(data) != entry.digest:
+                raise Damaged(str(path), f"blob {entry.digest.hex()} has other bytes than its digest says", entry.frame)
+        except Damaged as error:
+            at = None
+            yield entry, error
+        else:
+            yield entry, data
 
 
 def places(db: sqlite3.Connection, packs: Path, digest: bytes) -> list[tuple[Path, pack.Entry]]:

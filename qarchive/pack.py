@@ -158,7 +158,7 @@ def scan(path: Path, start: int = 0) -> Iterator[Commit | Damage | Tail | Seal]:
             commit = _commit(file, path, pack, at, end)
             if commit is None:
                 following = _find_header(file, path, pack, at + 1, end)
-                if following is None and seal is None and not _was_trailer(file, at, size) and _whole_header(file, at, end) is None:
+                if following is None and seal is None and not _was_trailer(file, at, size):
                     yield Tail(at, end - at)
                     return
                 following = end if following is None else following
@@ -250,21 +250,6 @@ def _commit(file, path, pack, at, end) -> Commit | None:
 
 def _header(file, path, pack, at, end) -> tuple[bytes, int, list, tuple[Entry, ...]] | None:
     """(bytes, synced, frame sizes, entries) of the header at byte `at`, the file left behind it; None if it is none."""
-    header = _whole_header(file, at, end)
-    if header is None:
-        return None
-    found = _directory(path, pack, at, header[_PREFIX.size : -_HASH], 6)
-    if found is None:
-        return None
-    synced, sizes, listed = found
-    entries = _entries(at + len(header), sizes, listed)
-    if entries is None or not _is_size(synced, at):
-        return None
-    return header, synced, sizes, entries
-
-
-def _whole_header(file, at, end) -> bytes | None:
-    """The bytes of a header at byte `at` whose checksum fits, be it of this pack and place or not; None where there is none."""
     file.seek(at)
     prefix = file.read(_PREFIX.size)
     if len(prefix) < _PREFIX.size:
@@ -274,7 +259,16 @@ def _whole_header(file, at, end) -> bytes | None:
         return None
     rest = file.read(size - len(MARK))
     body, checksum = rest[:-_HASH], rest[-_HASH:]
-    return prefix + rest if hashlib.sha256(prefix + body).digest() == checksum else None
+    if hashlib.sha256(prefix + body).digest() != checksum:
+        return None
+    found = _directory(path, pack, at, body, 6)
+    if found is None:
+        return None
+    synced, sizes, listed = found
+    entries = _entries(at + len(prefix) + len(rest), sizes, listed)
+    if entries is None or not _is_size(synced, at):
+        return None
+    return prefix + rest, synced, sizes, entries
 
 
 def _directory(path, pack, at, body, size) -> list | None:

@@ -3,7 +3,7 @@
 Circuits that behave differently have different structures, and one circuit built twice (other automatic names, other UUIDs,
 another process, a trip through QPY) has one. What this walk does not know raises NotEncodable: a guess could make two circuits
 one. Left out on purpose: the circuit's name and metadata, automatic names of quantum registers and of instructions made from
-unnamed circuits, UUIDs, and the classes of gates that have a definition. `spec/format.md` describes the fields.
+unnamed circuits, UUIDs, and the classes of gates that have a definition. `spec/qiskit.md` describes the fields.
 """
 
 import re

@@ -1,7 +1,7 @@
 """qiskit.result.Result <-> two plain values: what equal runs have equal, and what differs between them.
 
 Times, dates, ids, names of circuits and figures of the host differ between equal seeded runs. They are taken out of the
-result, column by column, and stand in the outcome record, so that equal results are one blob. `spec/format.md`, "Results".
+result, column by column, and stand in the outcome record, so that equal results are one blob. `spec/qiskit.md`, "result".
 """
 
 import math

@@ -21,7 +21,7 @@ _LEAVES = _PLAIN | {bytes, complex, Link, Timestamp, Array, Chunked, Typed}
 _DROPPED = object()
 
 
-def to_plain(value: Any, gap: Gap | None = None, path: "str | tuple" = "") -> Any:
+def to_plain(value: Any, gap: Gap | None = None, path: str | tuple = "") -> Any:
     """What `codec.encode` takes for `value`, with classes as `Typed` values; containers are copied only where they must be.
 
     A part that cannot be stored raises NotEncodable with its path; with `gap` it is left out instead and `gap(path, reason)`

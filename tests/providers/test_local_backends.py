@@ -111,14 +111,26 @@ class TestBasicSimulator(Local):
         return BasicSimulator()
 
 
-class TestGenericBackend(Local):
+class OnAer(Local):
+    """Backends that run on an Aer of their own."""
+
+    records_jobs = True
+
+    def test_two_equal_runs_share_every_blob_but_their_records(self, archive, monkeypatch):
+        target = self.target()
+        target.run(bell(), shots=1, seed_simulator=1).result()  # from now on it has a noise model among its options
+        monkeypatch.setattr(self, "target", lambda: target)
+        super().test_two_equal_runs_share_every_blob_but_their_records(archive)
+
+
+class TestGenericBackend(OnAer):
     backend = "from qiskit.providers.fake_provider import GenericBackendV2; GenericBackendV2(3, seed=1)"
 
     def target(self):
         return GenericBackendV2(3, seed=1)
 
 
-class TestFakeManila(Local):
+class TestFakeManila(OnAer):
     backend = "from qiskit_ibm_runtime.fake_provider import FakeManilaV2; FakeManilaV2()"
 
     def target(self):
@@ -143,3 +155,113 @@ class TestFinishedJob(Local):
 
     def target(self):
         return third_party.finished()
+
+
+@pytest.fixture
+def archive(tmp_path):
+    with qarchive.open(tmp_path / "archive") as archive:
+        yield archive
+
+
+def entangled():
+    """In the gates of every backend here."""
+    circuit = QuantumCircuit(2)
+    circuit.sx(0)
+    circuit.cx(0, 1)
+    return circuit
+
+
+def sampled(sampler):
+    circuit = entangled()
+    circuit.measure_all()
+    return sampler.run([circuit], shots=64).result()[0].data.meas.get_counts()
+
+
+def estimated(estimator):
+    return float(estimator.run([(entangled(), SparsePauliOp("ZZ"))], precision=0.1).result()[0].data.evs)
+
+
+BACKENDS = {
+    "basic": BasicSimulator,
+    "generic": lambda: GenericBackendV2(2, seed=1),
+    "aer": AerSimulator,
+    "polled": third_party.polled,
+}
+
+
+@pytest.mark.parametrize("make", BACKENDS.values(), ids=BACKENDS)
+def test_qiskits_primitives_are_recorded_through_their_backend(archive, make):
+    wrapped = archive.wrap(make())
+    counts = sampled(BackendSamplerV2(backend=wrapped))
+    assert archive.job("latest").counts() == counts
+    estimated(BackendEstimatorV2(backend=wrapped))
+    assert [job.status for job in archive.jobs()] == ["DONE", "DONE"]
+
+
+def test_aers_primitives_are_recorded_through_a_wrapped_aer_simulator(archive):
+    for device in (AerSimulator(), AerSimulator.from_backend(GenericBackendV2(2, seed=1))):
+        wrapped = archive.wrap(device)
+        before = len(archive.jobs())
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", qarchive.ArchiveWarning)
+            counts = sampled(SamplerV2.from_backend(wrapped))
+            assert archive.job("latest").counts() == counts
+            assert abs(estimated(EstimatorV2.from_backend(wrapped)) - 1) < 0.9
+        assert len(archive.jobs()) == before + 2
+        assert archive.job("latest").status == "DONE"
+
+
+@pytest.mark.parametrize("make", [AerSimulator, SamplerV2, EstimatorV2])
+def test_aer_that_makes_a_simulator_of_a_wrapped_device_says_that_it_is_not_recorded(archive, make):
+    wrapped = archive.wrap(GenericBackendV2(2, seed=1))
+    with pytest.warns(qarchive.ArchiveWarning) as caught:
+        made = make.from_backend(wrapped)
+    (warning,) = [item for item in caught if item.category is qarchive.ArchiveWarning]
+    assert str(warning.message) == (
+        "Aer makes a simulator of its own from the wrapped backend generic_backend_2q, and runs on it are not recorded; "
+        "give it `archive.wrap(AerSimulator.from_backend(backend.unwrapped))`"
+    )
+    assert warning.filename == __file__
+    if make is SamplerV2:
+        sampled(made)
+        assert len(archive.jobs()) == 0  # what the warning says
+        counts = sampled(SamplerV2.from_backend(archive.wrap(AerSimulator.from_backend(wrapped.unwrapped))))
+        assert archive.job("latest").counts() == counts  # what it advises
+
+
+def test_only_what_runs_elsewhere_is_warned_of(archive):
+    wrapped = archive.wrap(GenericBackendV2(2, seed=1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", qarchive.ArchiveWarning)
+        NoiseModel.from_backend(wrapped)
+        assert wrapped.backend_version == wrapped.unwrapped.backend_version
+
+
+def test_options_equal_in_pythons_eyes_are_kept_apart(archive):
+    wrapped = archive.wrap(AerSimulator())
+    configs = []
+    for value in (0.0, -0.0, 0, False, 0.0):
+        wrapped.run(entangled(), shots=1, zero_threshold=value).result()
+        configs.append(archive.job("latest").record["config"])
+    assert len(set(configs)) == 4
+    assert configs[0] == configs[4]
+    wrapped.set_options(zero_threshold=0.0)
+    wrapped.run(entangled(), shots=1).result()
+    first = archive.job("latest").backend_snapshot
+    wrapped.set_options(zero_threshold=-0.0)
+    wrapped.run(entangled(), shots=1).result()
+    last = archive.job("latest").backend_snapshot
+    assert [repr(snapshot["options"]["zero_threshold"]) for snapshot in (first, last)] == ["0.0", "-0.0"]
+
+
+def test_a_credential_among_the_options_is_a_gap_of_every_job(archive):
+    class Keyed(BasicSimulator):
+        def run(self, run_input, api_token=None, **options):
+            return super().run(run_input, **options)
+
+    wrapped = archive.wrap(Keyed())
+    for _ in range(2):
+        with pytest.warns(qarchive.ArchiveWarning, match="a credential was removed"):
+            wrapped.run(bell(), shots=1, api_token="hunter22").result()
+        assert archive.job("latest").gaps == [{"what": "config", "reason": "a credential was removed"}]
+        assert "hunter22" not in repr(archive.job("latest").config)

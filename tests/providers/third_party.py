@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 
+from qiskit.exceptions import QiskitError
 from qiskit.providers import BackendV2, JobStatus, JobV1, Options
 from qiskit.providers.basic_provider import BasicSimulator
 
@@ -38,6 +39,7 @@ class Polled(JobV1):
     def __init__(self, backend, job_id, circuits, options):
         super().__init__(backend, job_id)
         self._circuits, self._options, self._result = circuits, options, None
+        self._error = None
 
     def submit(self):
         self._thread = threading.Thread(target=self._work, daemon=True)
@@ -45,14 +47,21 @@ class Polled(JobV1):
 
     def _work(self):
         time.sleep(0.02)
-        self._result = _simulated(self.backend(), self.job_id(), self._circuits, self._options)
+        try:
+            self._result = _simulated(self.backend(), self.job_id(), self._circuits, self._options)
+        except QiskitError as error:
+            self._error = error
 
     def result(self):
         self._thread.join()
+        if self._error is not None:
+            raise self._error
         return self._result
 
     def status(self):
-        return JobStatus.RUNNING if self._thread.is_alive() else JobStatus.DONE
+        if self._thread.is_alive():
+            return JobStatus.RUNNING
+        return JobStatus.DONE if self._error is None else JobStatus.ERROR
 
 
 class Finished(JobV1):

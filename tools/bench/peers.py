@@ -12,7 +12,7 @@ from pathlib import Path
 import zstandard
 from table import timed
 
-from qarchive import codec
+from qarchive import codec, model
 from qarchive.stage import Stage
 from qarchive.store import Store
 
@@ -64,7 +64,8 @@ def _qarchive(durable):
             stage = Stage(store)
             links = {kind: stage.put(kind, job[kind]) for kind in ("input", "backend")}
             links["result"] = stage.put("result", {"counts": pack_counts(job["result"]["counts"])})
-            stage.record({"type": "job", **links, **job["record"]})
+            stage.record(model.job_record(provider="bench", kind="local", backend="device", input=links["input"], config=links["backend"],
+                                          shots=4096, size=1, labels={"params": {**job["record"], "result": links["result"]}}))  # fmt: skip
             stage.commit(durable)
         store.close()
 
