@@ -33,14 +33,13 @@ STRUCT_CODES = {"|b1": "?", "|i1": "b", "|u1": "B", "<i2": "h", "<u2": "H", "<i4
 # The closed registry of type tags: what may be written. `spec/format.md` says what each one holds.
 TAGS = frozenset(
     """
-    counts memory columns redacted
+    counts memory redacted
     numpy.scalar datetime slice range
-    aer.Statevector aer.DensityMatrix aer.Operator aer.SuperOp aer.StabilizerState aer.NoiseModel aer.QuantumError
-    aer.ReadoutError aer.PauliLindbladError aer.instruction aer.AerStatevector aer.AerDensityMatrix
+    aer.Statevector aer.DensityMatrix aer.Operator aer.SuperOp aer.StabilizerState     aer.PauliLindbladError aer.instruction aer.AerStatevector aer.AerDensityMatrix
     qiskit.Clifford qiskit.Pauli qiskit.PauliList qiskit.SparsePauliOp qiskit.SparseObservable
     qiskit.Statevector qiskit.DensityMatrix qiskit.Operator qiskit.SuperOp qiskit.Kraus qiskit.StabilizerState
     qiskit.Counts qiskit.ProbDistribution qiskit.QuasiDistribution qiskit.MeasLevel qiskit.MeasReturnType
-    qiskit.Result qiskit.ParameterKey qiskit.instruction
+    qiskit.instruction
     """.split()
 )
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")

@@ -523,6 +523,7 @@ def _private() -> sqlite3.Connection:
     """A database of this connection's own, in memory until it is large, then in a temporary file."""
     db = sqlite3.connect("", check_same_thread=False)
     db.execute("PRAGMA cache_size = -200000")  # KiB
+    db.execute("PRAGMA journal_mode = MEMORY")
     return db
 
 

@@ -18,13 +18,16 @@ _SHAPES = (
 )
 # Every shape and every telling key has one of these. Looked for one by one: a hundredth of the time of one expression.
 _MARKS = ("eyj", "bearer", "crn:", "://", "sk-", "sk_", "pk-", "pk_", "ghp", "gho", "glpat", "xox")
-_MARKS_IN_BYTES = tuple(mark.encode() for mark in (*_MARKS, "token", "key", "passw", "secret", "authorization", "credential", "cookie"))
+_MARKS_IN_BLOBS = (*_MARKS, "token", "key", "passw", "secret", "authorization", "credential", "cookie")
 
 
 def suspects(encoded: bytes) -> bool:
     """Whether canonical bytes may hold something that `tree` would remove: quick, and never wrongly False."""
-    lowered = encoded.lower()
-    return any(mark in lowered for mark in _MARKS_IN_BYTES)
+    lowered = encoded.lower().decode("latin-1")  # as text, which is searched several times as fast
+    for mark in _MARKS_IN_BLOBS:
+        if mark in lowered:
+            return True
+    return False
 
 
 def text(value: str) -> str:

@@ -152,7 +152,6 @@ def test_a_key_finds_its_blob_in_this_commit_this_pack_and_sealed_ones_only(stor
 
 
 def test_long_values_are_read_from_their_chunks(store, monkeypatch):
-    monkeypatch.setattr(codec, "LONG", 1000)
     monkeypatch.setattr(codec, "CHUNK", 400)
     pieces = []
 
