@@ -116,7 +116,11 @@ def _verify_pack(path: Path, deep: bool, report: Report, found: _Found) -> None:
     with open(path, "rb") as file:
         for part in pack.scan(path):
             if type(part) is pack.Tail:
-                add("tail", part.offset, f"{part.length} bytes of a write that was cut off; the next writer moves them to quarantine/")
+                add(
+                    "tail",
+                    part.offset,
+                    f"{part.length} bytes of a write that was cut off; the next writer moves them to quarantine/",
+                )
             elif type(part) is pack.Damage:
                 add("damage", part.offset, f"{part.length} bytes that are no commit")
             elif type(part) is pack.Seal:
@@ -187,4 +191,6 @@ def _verify_index(store: Store, deep: bool, report: Report) -> None:
             if expected[table] != content[table]:
                 report.findings.append(Finding("index", where, f"the table {table} differs from what the packs say"))
     for digest, job in store.index.withheld():
-        report.findings.append(Finding("withheld", digest.hex(), f"a record of job {job.hex()} that a power cut left without what it refers to"))
+        report.findings.append(
+            Finding("withheld", digest.hex(), f"a record of job {job.hex()} that a power cut left without what it refers to")
+        )

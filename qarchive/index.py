@@ -31,11 +31,11 @@ _REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_
 
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value);
-CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, sealed INTEGER, damaged INTEGER,
-    seal BLOB);
+CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, sealed INTEGER,
+    damaged INTEGER, seal BLOB);
 CREATE TABLE damage(pack INTEGER, at INTEGER, length INTEGER, reason TEXT);
-CREATE TABLE blobs(digest BLOB, pack INTEGER, frame INTEGER, start INTEGER, stored INTEGER, raw INTEGER, length INTEGER, kind TEXT,
-    PRIMARY KEY(digest, pack, frame, start)) WITHOUT ROWID;
+CREATE TABLE blobs(digest BLOB, pack INTEGER, frame INTEGER, start INTEGER, stored INTEGER, raw INTEGER, length INTEGER,
+    kind TEXT, PRIMARY KEY(digest, pack, frame, start)) WITHOUT ROWID;
 CREATE TABLE keys(key BLOB, digest BLOB, pack INTEGER, PRIMARY KEY(key, digest, pack)) WITHOUT ROWID;
 CREATE TABLE records(digest BLOB PRIMARY KEY, job BLOB) WITHOUT ROWID;
 CREATE TABLE withheld(digest BLOB, pack INTEGER, job BLOB, PRIMARY KEY(digest, pack)) WITHOUT ROWID;
@@ -191,7 +191,9 @@ class Index:
 
         Answers from what was read so far: a writer may miss a blob, but must not wait.
         """
-        sql = "SELECT 1 FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? AND (sealed OR name = ?) AND NOT damaged LIMIT 1"
+        sql = (
+            "SELECT 1 FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? AND (sealed OR name = ?) AND NOT damaged LIMIT 1"
+        )
         return self._ask(lambda db: db.execute(sql, (digest, own)).fetchone() is not None, stale=True)
 
     def digests_of_key(self, key: bytes) -> list[bytes]:
@@ -212,7 +214,8 @@ class Index:
 
     def statistics(self) -> list[tuple[str, int, int]]:
         """(kind, distinct blobs, their raw bytes) over the archive."""
-        sql = "SELECT kind, count(*), sum(length) FROM (SELECT DISTINCT digest, kind, length FROM blobs) GROUP BY kind ORDER BY kind"
+        distinct = "SELECT DISTINCT digest, kind, length FROM blobs"
+        sql = f"SELECT kind, count(*), sum(length) FROM ({distinct}) GROUP BY kind ORDER BY kind"
         return self._ask(lambda db: db.execute(sql).fetchall())
 
     def content(self) -> dict[str, list]:
@@ -222,7 +225,9 @@ class Index:
                    "blobs": f"digest, {name}, frame, start, stored, raw, length, kind FROM blobs",
                    "keys": f"key, digest, {name} FROM keys", "jobs": "* FROM jobs", "tags": "tag, job, created FROM tags",
                    "withheld": f"digest, {name}, job FROM withheld"}  # fmt: skip
-        return self._ask(lambda db: {table: sorted(db.execute(f"SELECT {sql}").fetchall(), key=repr) for table, sql in queries.items()})
+        return self._ask(
+            lambda db: {table: sorted(db.execute(f"SELECT {sql}").fetchall(), key=repr) for table, sql in queries.items()}
+        )
 
     def faults(self) -> list[str]:
         """What SQLite itself finds wrong with the file; asked of the file as it is."""
@@ -429,7 +434,9 @@ class Index:
 
     def _known(self) -> dict[str, Known]:
         known = {}
-        for name, *columns, check in self._connection.execute("SELECT name, id, size, hash, synced, sealed, damaged, seal FROM packs"):
+        for name, *columns, check in self._connection.execute(
+            "SELECT name, id, size, hash, synced, sealed, damaged, seal FROM packs"
+        ):
             if check != seal(name, *columns):
                 raise Corrupt
             known[name] = Known(*columns)
@@ -514,7 +521,9 @@ def _lists(path: Path, entry: pack.Entry) -> bool:
     """Whether a pack's own directories list a blob at this place. A pack that is gone is no contradiction."""
     try:
         commits = pack.sealed_commits(path) or pack.scan(path)
-        return any(replace(found, key=None) == entry for commit in commits if type(commit) is pack.Commit for found in commit.entries)
+        return any(
+            replace(found, key=None) == entry for commit in commits if type(commit) is pack.Commit for found in commit.entries
+        )
     except FileNotFoundError:
         return True
 
@@ -523,7 +532,7 @@ def _private() -> sqlite3.Connection:
     """A database of this connection's own, in memory until it is large, then in a temporary file."""
     db = sqlite3.connect("", check_same_thread=False)
     db.execute("PRAGMA cache_size = -200000")  # KiB
-    db.execute("PRAGMA journal_mode = MEMORY")
+    db.execute("PRAGMA journal_mode = MEMORY")  # a transaction needs no disk, which may be the one that is full
     return db
 
 

@@ -79,8 +79,9 @@ class Intake:
         if sealed:
             size = os.path.getsize(path)
         hashed = pack.read_hash(path, size) if size else b""
-        db.execute("UPDATE packs SET size = ?, hash = ?, synced = ?, sealed = ?, damaged = ?, seal = ? WHERE id = ?",
-                   (size, hashed, synced, sealed, damaged, seal(path.name, row, size, hashed, synced, int(sealed), int(damaged)), row))  # fmt: skip
+        columns = size, hashed, synced, int(sealed), int(damaged)
+        sql = "UPDATE packs SET size = ?, hash = ?, synced = ?, sealed = ?, damaged = ?, seal = ? WHERE id = ?"
+        db.execute(sql, (*columns, seal(path.name, row, *columns), row))
 
     def add(self, path: Path, file, row: int, commit: pack.Commit, suspect: bool) -> None:
         """Take in one commit: the places of its blobs and the content of its records."""
@@ -165,8 +166,9 @@ class Intake:
     def forget(self, row: int) -> None:
         """Take a pack out; its records go where no other pack has them."""
         db = self.db
-        gone = db.execute("SELECT digest FROM blobs AS b WHERE pack = ? AND kind = ? AND NOT EXISTS "
-                          "(SELECT 1 FROM blobs WHERE digest = b.digest AND pack != ?)", (row, pack.RECORD, row)).fetchall()  # fmt: skip
+        elsewhere = "SELECT 1 FROM blobs WHERE digest = b.digest AND pack != b.pack"
+        sql = f"SELECT digest FROM blobs AS b WHERE pack = ? AND kind = ? AND NOT EXISTS ({elsewhere})"
+        gone = db.execute(sql, (row, pack.RECORD)).fetchall()
         jobs = {job for digest in gone for (job,) in db.execute("SELECT job FROM records WHERE digest = ?", digest)}
         db.executemany("DELETE FROM records WHERE digest = ?", gone)
         for table in ("blobs", "keys", "damage", "withheld"):
@@ -259,10 +261,12 @@ def seal(*columns: Any) -> bytes:
 
 
 def _row_of(fields: dict[str, Any]) -> tuple:
-    body = json.dumps({key: _jsonable(value) for key, value in fields.items() if key != "created"}, ensure_ascii=False, separators=(",", ":"))
+    body = json.dumps(
+        {key: _jsonable(value) for key, value in fields.items() if key != "created"}, ensure_ascii=False, separators=(",", ":")
+    )
+    links = [fields[name] and fields[name].digest for name in ("input", "calibration")]
     columns = (fields["id"], fields["created"].ns, fields["provider"], fields["backend"], fields["status"], fields["kind"],
-               fields["group"], fields["input"] and fields["input"].digest, fields["calibration"] and fields["calibration"].digest,
-               fields["provider_job"], body)  # fmt: skip
+               fields["group"], *links, fields["provider_job"], body)  # fmt: skip
     return *columns, seal(*columns)
 
 

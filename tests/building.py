@@ -38,15 +38,19 @@ def build(number: int, *, created: int | None = None, provider: str = "aer", bac
     """A job that shares its calibration and environment with all others, its configuration with some, its input with those
     of the same number and size, and its result with none.
 
-    `created` is in ns; `size` bytes of its input and its result do not compress. A status of None is a job that was only prepared.
+    `created` is in ns; `size` bytes of its input and its result do not compress. With status None it was only prepared.
     """
     calibration = blob("calibration", {"t1_s": [1.5e-4, 1.25e-4], "device": backend})
     device = blob("backend", {"name": backend, "snapshot": Link(calibration.digest)})
     environment = blob("environment", {"python": "3.11", "packages": ["qiskit 2.0"]})
     config = blob("config", {"shots": 100 * (number % 3 + 1)})
-    circuit = blob("circuit", {"qasm": "OPENQASM 3; qubit[2] q; h q[0];", "number": number, "angles": random.Random(number).randbytes(size // 2)})
-    record = model.job_record(provider=provider, kind=kind, backend=backend, input=Link(circuit.digest), config=Link(config.digest),
-                              shots=100, size=1, labels={"tags": list(tags)} | ({"group": group} if group else {}))  # fmt: skip
+    circuit = blob(
+        "circuit",
+        {"qasm": "OPENQASM 3; qubit[2] q; h q[0];", "number": number, "angles": random.Random(number).randbytes(size // 2)},
+    )
+    labels = {"tags": list(tags)} | ({"group": group} if group else {})
+    record = model.job_record(provider=provider, kind=kind, backend=backend, input=Link(circuit.digest),
+                              config=Link(config.digest), shots=100, size=1, labels=labels)  # fmt: skip
     if created is not None:
         record["created"] = Timestamp(created)
     job = blob(pack.RECORD, record)
@@ -57,7 +61,9 @@ def build(number: int, *, created: int | None = None, provider: str = "aer", bac
         calibration=Link(calibration.digest), gaps=[], local=status != "SENDING"))  # fmt: skip
     blobs = [calibration, device, environment, config, circuit, job, attempt]
     if provider_job is not None:
-        blobs.append(blob(pack.RECORD, model.sent_record(job=Link(job.digest), attempt=Link(attempt.digest), provider_job=provider_job)))
+        blobs.append(
+            blob(pack.RECORD, model.sent_record(job=Link(job.digest), attempt=Link(attempt.digest), provider_job=provider_job))
+        )
     if status in model.TERMINAL:
         result = blob("result", {"00": number, "11": 3, "salt": secrets.token_bytes(size // 2)})
         blobs += [result, blob(pack.RECORD, model.outcome_record(
@@ -112,8 +118,8 @@ def kinds(report: check.Report) -> set[str]:
 def everything(store) -> tuple:
     """All that an archive can be asked: rows in order, the records of each job folded, and every blob's bytes."""
     rows = store.index.rows(Query(kind=None), 1_000_000)
-    folds = [model.fold(bytes.fromhex(row.id), {digest: store.value(digest) for digest in store.index.records(bytes.fromhex(row.id))})
-             for row in rows]  # fmt: skip
+    jobs = [bytes.fromhex(row.id) for row in rows]
+    folds = [model.fold(job, {digest: store.value(digest) for digest in store.index.records(job)}) for job in jobs]
     blobs = {digest: store.get(digest) for digest in store.index.blobs_with_prefix("", 1_000_000)}
     return rows, folds, blobs
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import building
+
 from qarchive import check, disk, lease, pack
 from qarchive.errors import QArchiveError
 from qarchive.index import Query
@@ -47,7 +48,11 @@ class File:
     def safe(self) -> int:
         """Bytes at its start that no crash can change."""
         end = min(len(self.durable), len(self.current))
-        return next((at for at in range(end) if self.durable[at] != self.current[at]), end) if self.durable[:end] != self.current[:end] else end
+        return (
+            next((at for at in range(end) if self.durable[at] != self.current[at]), end)
+            if self.durable[:end] != self.current[:end]
+            else end
+        )
 
     def crashed(self, chance: random.Random) -> bytes | None:
         """Its content after a power cut; None where it is gone."""

@@ -104,8 +104,8 @@ def test_withheld_records_are_reported_and_what_they_lack_is_not_missing(store):
     again = Store.open(store.path)
     assert building.listed(again) == []
     report = check.verify(again, deep=True)
-    expected = {Finding("withheld", blob.digest.hex(), f"a record of job {second.id.hex()} that a power cut left without what it refers to")
-                for blob in second.records}  # fmt: skip
+    detail = f"a record of job {second.id.hex()} that a power cut left without what it refers to"
+    expected = {Finding("withheld", blob.digest.hex(), detail) for blob in second.records}
     expected.add(Finding("damage", f"{path} at byte 0", f"{early.length} bytes that are no commit"))
     assert set(report.findings) == expected and len(report.findings) == len(expected)
     again.commit(first.blobs, durable=True)  # what they lacked turns up

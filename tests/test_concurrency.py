@@ -159,7 +159,9 @@ def test_forks_amid_threads_that_write_go_on_with_packs_of_their_own(folder, mon
         thread.start()
     waves = []
     for wave in range(6):
-        children = [building.Child(lambda tell, seed=wave * 4 + i: (_write(store, seed, 5, tell), store.close())) for i in range(4)]
+        children = [
+            building.Child(lambda tell, seed=wave * 4 + i: (_write(store, seed, 5, tell), store.close())) for i in range(4)
+        ]
         waves += _told(children)
     stop.set()
     for thread in threads:

@@ -78,7 +78,9 @@ def _flips(root, file: Path, said, step: int = 1):
                 again = building.everything(store)  # mended meanwhile
             store.close()
             if again is not None:
-                assert all(said[2][digest] == data for digest, data in again[2].items()), f"a wrong value after a flip at {offset}"
+                assert all(said[2][digest] == data for digest, data in again[2].items()), (
+                    f"a wrong value after a flip at {offset}"
+                )
             yield offset, report, again
         file.write_bytes(content)
         for path in (root / "index").iterdir():
@@ -161,7 +163,10 @@ def test_a_torn_tail_of_every_length_is_moved_aside_and_the_pack_goes_on(tiny):
         if length % 16 == 1 or length == last.length - 1:
             [finding] = check.verify(store, deep=True).findings
             assert (finding.kind, finding.where, finding.detail) == (
-                "tail", f"{path} at byte {last.offset}", f"{length} bytes of a write that was cut off; the next writer moves them to quarantine/")
+                "tail",
+                f"{path} at byte {last.offset}",
+                f"{length} bytes of a write that was cut off; the next writer moves them to quarantine/",
+            )
             job = building.build(7)
             store.commit(job.blobs, durable=True)
             assert store._lease.path == path
@@ -290,7 +295,10 @@ def test_a_sealed_pack_under_another_name_is_damage_and_is_left_as_it_is(tiny):
     path.rename(renamed)
     content = renamed.read_bytes()
     store = Store.open(root)
-    assert check.Finding("damage", f"{renamed} at byte 0", f"{len(content)} bytes that are no commit") in check.verify(store, deep=True).findings
+    assert (
+        check.Finding("damage", f"{renamed} at byte 0", f"{len(content)} bytes that are no commit")
+        in check.verify(store, deep=True).findings
+    )
     store.commit(building.build(7).blobs, durable=True)
     store.close()
     assert renamed.read_bytes() == content
@@ -314,7 +322,9 @@ def test_a_file_that_is_no_pack_is_named_and_left_alone(tiny):
     stray = root / "packs" / "notes.txt"
     stray.write_text("mine")
     store = Store.open(root)
-    assert [(f.kind, f.where, f.detail) for f in check.verify(store, deep=True).findings] == [("foreign", str(stray), "is no pack")]
+    assert [(f.kind, f.where, f.detail) for f in check.verify(store, deep=True).findings] == [
+        ("foreign", str(stray), "is no pack")
+    ]
     assert building.everything(store) == said
     store.close()
 
@@ -381,7 +391,8 @@ def test_an_index_that_names_a_wrong_place_costs_nothing(tiny):
 
 
 @pytest.mark.parametrize("content, problem", [
-    (b"", "is not the identity of an archive"), (b"[]", "is not the identity of an archive"), (b"\xff", "is not the identity of an archive"),
+    (b"", "is not the identity of an archive"), (b"[]", "is not the identity of an archive"),
+    (b"\xff", "is not the identity of an archive"),
     (b'{"format": 1, "id": 7, "created": ""}', "is not the identity of an archive"),
     (b'{"format": 1, "id": "00", "created": "\\ud800"}', "is not the identity of an archive"),
     (b'{"format": 1, "id": "00", "created": ""}', "its check does not fit its content"),
@@ -473,7 +484,11 @@ def test_an_archive_that_may_not_be_written_is_read_from_an_index_in_the_cache(t
     root, said = tiny
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name: folder / "cache")
     real = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode, **rest: not (mode & os.W_OK and Path(path) == root / "index") and real(path, mode, **rest))
+    monkeypatch.setattr(
+        os,
+        "access",
+        lambda path, mode, **rest: not (mode & os.W_OK and Path(path) == root / "index") and real(path, mode, **rest),
+    )
     before = _contents(root)
     _assert_says(root, said)
     assert _contents(root) == before
@@ -546,7 +561,10 @@ def test_creating_an_archive_where_nothing_may_be_written_says_so(folder, monkey
     monkeypatch.setattr(disk, "create", _denied)
     with pytest.raises(CannotWrite) as caught:
         Store.create(folder / "lab")
-    assert str(caught.value) == f"cannot write {folder / 'lab'}: permission denied; ask its owner for write access, or copy the archive"
+    assert (
+        str(caught.value)
+        == f"cannot write {folder / 'lab'}: permission denied; ask its owner for write access, or copy the archive"
+    )
 
 
 def test_the_check_of_an_identity_covers_all_of_it(tiny):

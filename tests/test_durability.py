@@ -32,13 +32,15 @@ def _arm(name: str, count: int, when: str) -> None:
     call, left = getattr(disk, name), iter(range(count - 1, -1, -1))
 
     def deadly(*args):
-        if next(left, None) != 0:
-            return call(*args)
-        if when == "within" and name == "append":
+        now = next(left, None) == 0
+        if now and when == "within" and name == "append":
             os.write(args[0], args[1][: len(args[1]) // 2])
-        elif when == "after":
-            call(*args)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if now and when != "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = call(*args)
+        if now:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
 
     setattr(disk, name, deadly)
 
@@ -47,7 +49,11 @@ def _session(root, seed: int, tell) -> None:
     """Commit a few jobs, and tell of each one that was acknowledged."""
     chance = random.Random(seed)
     if seed % 4:
-        _arm(chance.choices(CALLS, (6, 4, 1, 2, 1, 1))[0], chance.choice((1, 1, 2, 3, 4)), chance.choice(("before", "within", "after")))
+        _arm(
+            chance.choices(CALLS, (6, 4, 1, 2, 1, 1))[0],
+            chance.choice((1, 1, 2, 3, 4)),
+            chance.choice(("before", "within", "after")),
+        )
     store = Store.open(root)
     for _ in range(chance.randint(1, 4)):
         job = building.build(chance.randrange(50), size=chance.choice((60, 600, 3000)))

@@ -24,7 +24,7 @@ _CHANNEL = "QuantumChannelInstruction"
 def knows(operation: Any) -> bool:
     """Whether an operation is one of Aer's that this module keeps."""
     kind = type(operation)
-    if not kind.__module__.startswith("qiskit_aer."):
+    if not (kind.__module__ or "").startswith("qiskit_aer."):  # singletons' classes have no module
         return False
     return kind.__name__ in _SAVES or kind.__name__ in _SETS or kind.__name__ == _CHANNEL
 

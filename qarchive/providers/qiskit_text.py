@@ -1,5 +1,6 @@
 """OpenQASM 3 of an archived circuit, for people: from the structure alone where its gates are those of stdgates.inc."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from ..codec import Link
 from ..columns import items
 from ..errors import BadInput
+from . import aer_instructions
 from .base import Get
 from .qiskit_qpy import load_circuit
 from .qiskit_values import sdk
@@ -31,18 +33,40 @@ def openqasm(entry: Mapping[str, Link], get: Get) -> str:
         if text is not None:
             return text
     qasm3 = sdk("qiskit.qasm3", "the OpenQASM text of this circuit")
-    circuit = load_circuit(entry, get)
+    circuit, left_out = _without_aers(load_circuit(entry, get))
     try:
-        return qasm3.dumps(circuit)
+        return "".join(f"// left out: {told}\n" for told in left_out) + qasm3.dumps(circuit)
     except qasm3.QASM3ExporterError as error:
         raise BadInput("the OpenQASM text of this circuit", str(error), "take the circuit itself") from error
 
 
+def _without_aers(circuit) -> tuple[Any, list[str]]:
+    """(the circuit without Aer's own instructions, which OpenQASM has no words for; what they were)."""
+    told = [_told(aer_instructions.to_value(item.operation).value, []) for item in circuit.data if aer_instructions.knows(item.operation)]
+    if not told:
+        return circuit, told
+    other = circuit.copy_empty_like()
+    for item in circuit.data:
+        if not aer_instructions.knows(item.operation):
+            other._append(item)
+    return other, told
+
+
+def _told(aer: Mapping[str, Any], operands: list[str]) -> str:
+    """One of Aer's instructions in a comment."""
+    label = aer.get("label")
+    words = [aer.get("name", "quantum_channel"), *([json.dumps(label)] if type(label) is str else []), ", ".join(operands)]
+    return " ".join(filter(None, words))
+
+
 def from_structure(value: Mapping[str, Any]) -> str | None:
-    """OpenQASM 3 of a structure without the SDK; None where it holds more than standard gates with numbers, or odd registers."""
+    """OpenQASM 3 of a structure without the SDK; None where it holds more than standard gates with numbers, or odd registers.
+
+    Aer's own instructions, which OpenQASM has no words for, stand in comments.
+    """
     if any(field in value for field in ("values", "variables", "bodies")) or type(value["phase"]) not in (float, int):
         return None
-    if any(type(entry) is dict or not _plain(entry) for entry in value["ops"]):
+    if not all("aer" in entry if type(entry) is dict else _plain(entry) for entry in value["ops"]):
         return None
     taken: set[str] = set()
     clbits = _registers(value.get("cregs", ()), value["clbits"], "_bit", taken)
@@ -66,7 +90,11 @@ def _plain(entry) -> bool:
 def _statements(value, qubits, clbits) -> Iterator[str]:
     floats, qargs, cargs = (iter(items(value.get(name, []))) for name in ("floats", "qargs", "cargs"))
     for slot in items(value["index"]):
-        name, width, classical, kinds, *_ = value["ops"][slot]
+        entry = value["ops"][slot]
+        if type(entry) is dict:
+            yield f"// {_told(entry['aer'], [qubits[next(qargs)] for _ in range(entry['qubits'])])}"
+            continue
+        name, width, classical, kinds, *_ = entry
         operands = ", ".join([qubits[next(qargs)] for _ in range(width)])
         if name == "measure":
             yield f"{clbits[next(cargs)]} = measure {operands};"

@@ -257,3 +257,23 @@ def test_counts_are_written_as_qiskit_writes_them(archive):
     assert [job.counts(0), job.counts(1)] == [dict(c) for c in counts]
     with pytest.raises(qarchive.errors.BadInput):
         job.counts(2)
+
+
+def test_aers_own_instructions_stand_in_comments_of_the_text(archive):
+    circuit = QuantumCircuit(2, 1, name="text")
+    circuit.h(0)
+    circuit.save_statevector(label="a\nb")
+    circuit.measure(0, 0)
+    archive.wrap(AerSimulator()).run([circuit, conditional()], shots=1).result()
+    plain, dynamic = archive.job("latest").text()
+    assert plain.splitlines()[4:] == ["h q[0];", '// save_statevector "a\\nb" q[0], q[1]', "c[0] = measure q[0];"]
+    assert dynamic.startswith('// left out: save_statevector "sv"\nOPENQASM 3') and "if (c[0])" in dynamic
+
+
+def conditional():
+    circuit = QuantumCircuit(1, 1, name="conditional")
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(0)
+    circuit.save_statevector(label="sv")
+    return circuit

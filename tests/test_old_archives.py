@@ -1,0 +1,70 @@
+"""Archives of earlier states are read for ever: by the package, by the SDK where it is, and by the independent reader."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import qarchive
+
+ARCHIVES = sorted(path.parent for path in (Path(__file__).parent / "data" / "archives").glob("*/expected.json"))
+READER = Path(__file__).parent.parent / "tools" / "reader.py"
+
+
+@pytest.fixture(params=ARCHIVES, ids=lambda path: path.name)
+def kept(request, tmp_path):
+    """(a copy of the archive, what was in it when it was made)."""
+    shutil.copytree(request.param, tmp_path / "kept", ignore=shutil.ignore_patterns("expected.json"))
+    return tmp_path / "kept", json.loads((request.param / "expected.json").read_text())
+
+
+def test_there_are_archives_of_earlier_states():
+    assert ARCHIVES
+
+
+def test_every_job_is_there_and_says_what_it_said(kept):
+    path, expected = kept
+    with qarchive.open(path) as archive:
+        assert archive.id == expected["id"]
+        for job, then in zip(archive.jobs(order="oldest"), expected["jobs"], strict=True):
+            assert (job.id, job.status, job.created.isoformat()) == (then["id"], then["status"], then["created"])
+            assert (list(job.names), job.labels, job.error, job.seal) == (then["names"], then["labels"], then["error"], then["seal"])
+            assert job.text() == then["text"]
+            assert then["options"].items() <= job.config["options"].items()
+            assert then["counts"] in (None, [job.counts(i) for i in range(len(job.names))] if then["counts"] else None)
+        assert archive.verify(deep=True).findings == []
+
+
+def test_the_sdk_reads_its_own_objects(kept):
+    path, expected = kept
+    with qarchive.open(path) as archive:
+        for job, then in zip(archive.jobs(order="oldest"), expected["jobs"], strict=True):
+            circuits = job.input if isinstance(job.input, list) else [job.input]
+            assert [circuit.name for circuit in circuits] == then["names"]
+            result = job.result()
+            assert result.success is (then["status"] == "DONE")
+            if then["counts"] and len(result.results) == len(circuits):
+                assert [dict(result.get_counts(i)) for i in range(len(circuits))] == then["counts"]
+
+
+def test_the_independent_reader_agrees(kept):
+    path, expected = kept
+    listed = subprocess.run([sys.executable, READER, path, "list"], capture_output=True, text=True, check=True).stdout
+    found = {line.split()[0]: line.split()[4] for line in listed.splitlines()}
+    assert found == {job["id"]: job["status"] for job in expected["jobs"]}
+    assert subprocess.run([sys.executable, READER, path, "verify"], capture_output=True, check=False).returncode == 0
+
+
+def test_writing_goes_on_in_them(kept):
+    from qiskit import QuantumCircuit
+    from qiskit_aer import AerSimulator
+
+    path, expected = kept
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    with qarchive.open(path) as archive:
+        archive.wrap(AerSimulator()).run(circuit, shots=1).result()
+        assert len(archive.jobs()) == len(expected["jobs"]) + 1
