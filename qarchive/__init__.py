@@ -1,10 +1,10 @@
 """qarchive keeps every quantum execution whole: what went in, how it ran, on which device, and what came out.
 
-    import qarchive
-    archive = qarchive.open("lab")
-    backend = archive.wrap(AerSimulator())
-    backend.run(circuit, shots=1000)
-    archive.job("latest").counts()
+import qarchive
+archive = qarchive.open("lab")
+backend = archive.wrap(AerSimulator())
+backend.run(circuit, shots=1000)
+archive.job("latest").counts()
 """
 
 from .archive import Archive, Jobs, open

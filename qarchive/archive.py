@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from . import capture, check, codec, config, model
-from .codec import Timestamp
 from .errors import Ambiguous, BadInput, MissingExtra, NotFound
 from .index import Progress, Query
 from .job import Job
 from .store import MARKER, Store
+from .values import Timestamp
 
 PAGE = 200
 PREFIX_MIN = 4
@@ -165,7 +165,9 @@ class Archive:
         if place is not None:
             rows = index.rows(Query(), place)
             if len(rows) < place:
-                raise NotFound(f"job {reference}", str(self.path), f"it holds {len(rows)} jobs" if rows else "it holds no job yet")
+                raise NotFound(
+                    f"job {reference}", str(self.path), f"it holds {len(rows)} jobs" if rows else "it holds no job yet"
+                )
             return bytes.fromhex(rows[place - 1].id)
         if re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", reference):
             found = index.jobs_with_prefix(reference.lower(), 11)
@@ -233,8 +235,24 @@ class Jobs:
         except ImportError:
             raise MissingExtra("a DataFrame", "pandas") from None
 
-        names = ("id", "created", "provider", "backend", "kind", "status", "shots", "size", "group", "tags", "provider_job", "attempts", "gaps")
-        return pandas.DataFrame([{name: getattr(job.row, name) for name in names} | {"created": job.created} for job in self], columns=names)
+        names = (
+            "id",
+            "created",
+            "provider",
+            "backend",
+            "kind",
+            "status",
+            "shots",
+            "size",
+            "group",
+            "tags",
+            "provider_job",
+            "attempts",
+            "gaps",
+        )
+        return pandas.DataFrame(
+            [{name: getattr(job.row, name) for name in names} | {"created": job.created} for job in self], columns=names
+        )
 
     def __repr__(self) -> str:
         return f"<{len(self)} jobs of {self._archive.path}>"

@@ -17,13 +17,13 @@ from functools import cache
 from typing import Any
 
 from . import codec, model
-from .codec import Link
 from .environment import environment
 from .errors import ArchiveWarning, QArchiveError
 from .pack import Blob
 from .providers.base import Execution, Outcome, Provider
 from .stage import Stage
 from .store import Store
+from .values import Link
 
 SETTLE_S = 60.0  # how long a reader waits for the outcome of a job that has ended to be written
 

@@ -3,8 +3,8 @@
 import struct
 from collections.abc import Iterable
 
-from .codec import Array, Chunked, Typed
 from .errors import NotCanonical
+from .values import Array, Chunked, Typed
 
 SHORT = 32  # a column of up to so many numbers is a list: no longer in msgpack, and written several times as fast
 

@@ -19,9 +19,9 @@ from typing import TypeVar
 from filelock import FileLock, Timeout
 
 from . import pack
-from .codec import Timestamp
 from .errors import Damaged
 from .intake import Corrupt, Intake, Known, as_read, places, seal
+from .values import Timestamp
 
 VERSION = 1
 LOCK_PATIENCE_S = 5.0

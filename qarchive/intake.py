@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from . import codec, model, pack
-from .codec import Link
 from .errors import Damaged, NewerFormat, NotCanonical
+from .values import Link
 
 BATCH = 5_000  # records folded together
 

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from . import codec, model
-from .codec import Link
 from .errors import JobFailed, NotFinished
 from .index import Row
 from .store import Store
+from .values import Link
 
 POLL_S = 0.05
 
@@ -151,7 +151,11 @@ class Job:
         """The digest of job, attempt, one outcome and all that they reach: what a paper cites. Raises NotFinished."""
         outcome = self._outcome()
         current = self.folded.current
-        roots = [self._digest, current.digest, *(digest for digest, record in current.later if record is outcome or record["type"] == "sent")]
+        roots = [
+            self._digest,
+            current.digest,
+            *(digest for digest, record in current.later if record is outcome or record["type"] == "sent"),
+        ]
         reached, pending = set(), roots
         while pending:
             digest = pending.pop()

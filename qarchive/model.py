@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from .codec import Link, Timestamp
+from .values import Link, Timestamp
 
 # From the first to the last: of two statuses of one attempt the later one holds. UNKNOWN: it ended and nobody saw how.
 STATUSES = ("PREPARED", "SENDING", "QUEUED", "RUNNING", "PAUSED", "UNKNOWN",
@@ -45,7 +45,9 @@ _labels = _map_of(group=_text, tags=_texts, params=_texts_keys)
 
 
 def _gaps(value: Any) -> bool:
-    return type(value) is list and all(_texts_keys(gap) and all(type(gap.get(name)) is str for name in ("what", "reason")) for gap in value)
+    return type(value) is list and all(
+        _texts_keys(gap) and all(type(gap.get(name)) is str for name in ("what", "reason")) for gap in value
+    )
 
 
 def _shots(value: Any) -> bool:
@@ -147,7 +149,11 @@ class Attempt:
     @cached_property
     def outcome(self) -> Mapping[str, Any] | None:
         """The outcome that holds: with a result before without, then by status, ties by digest."""
-        found = [(r.get("result") is not None, RANK.get(r.get("status"), -1), digest, r) for digest, r in self.later if r["type"] == "outcome"]
+        found = [
+            (r.get("result") is not None, RANK.get(r.get("status"), -1), digest, r)
+            for digest, r in self.later
+            if r["type"] == "outcome"
+        ]
         return max(found, key=lambda item: item[:3])[3] if found else None
 
     @cached_property
@@ -207,7 +213,9 @@ def fold(job: bytes, records: Mapping[bytes, Mapping[str, Any]]) -> Folded:
             later.setdefault(about.digest, []).append((digest, record))
         elif record["type"] != "job":
             others.append((digest, record))
-    folded = [Attempt(digest, attempts.get(digest), tuple(later.get(digest, ()))) for digest in sorted(attempts.keys() | later.keys())]
+    folded = [
+        Attempt(digest, attempts.get(digest), tuple(later.get(digest, ()))) for digest in sorted(attempts.keys() | later.keys())
+    ]
     folded.sort(key=lambda attempt: (attempt.number, attempt.digest))
     return Folded(job, records.get(job), tuple(folded), tuple(others))
 

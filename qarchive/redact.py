@@ -6,9 +6,11 @@ A blob is for ever, and shared; a token in it could not be taken back. What is r
 import re
 from typing import Any
 
-from .codec import Typed
+from .values import Typed
 
-_KEYS = re.compile(r"(?i)(^|[_\-.])(token|api_?key|apikey|password|passwd|secret|authorization|credentials?|access_?key|private_?key|cookie)$")
+_KEYS = re.compile(
+    r"(?i)(^|[_\-.])(token|api_?key|apikey|password|passwd|secret|authorization|credentials?|access_?key|private_?key|cookie)$"
+)
 _SHAPES = (
     ("jwt", re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")),
     ("bearer", re.compile(r"(?i)\bbearer\s+[A-Za-z0-9._~+/=-]{8,}")),

@@ -1,9 +1,9 @@
 """The stage: what one commit will bring, gathered in memory. Providers put values here and never see a disk."""
 
 from . import codec, redact
-from .codec import Link
 from .pack import RECORD, Blob
 from .store import Store
+from .values import Link
 
 # Payloads in a provider's own format, and numbers: nobody's text, so no credentials to look for.
 _OPAQUE = frozenset({"circuit", "qpy", "noise", "chunk"})

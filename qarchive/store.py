@@ -13,9 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from . import codec, disk, lease, pack
-from .codec import Timestamp
 from .errors import ArchiveWarning, BadInput, Damaged, NewerFormat, NoArchive, NotEncodable, NotFound, QArchiveError
 from .index import Index
+from .values import Timestamp
 
 FORMAT = 1
 MARKER = "archive.json"

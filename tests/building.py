@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from qarchive import check, codec, model, pack
-from qarchive.codec import Link, Timestamp
 from qarchive.index import Query
 from qarchive.pack import Blob
+from qarchive.values import Link, Timestamp
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ SDKS = {"qiskit", "qiskit_aer", "qiskit_ibm_runtime", "perceval", "pasqal_cloud"
 # From the ground up. A module imports only from floors below its own.
 FLOORS = [
     {"errors"},
+    {"values"},
     {"codec", "disk", "environment"},
     {"columns", "model", "config", "redact", "pack"},
     {"intake", "lease"},
@@ -40,10 +41,18 @@ def _imports(path, parts):
             base = package[: len(package) - node.level + 1] + tuple(node.module.split(".") if node.module else ())
             for name in node.names:
                 target = (*base, name.name)
-                exists = PACKAGE.joinpath(*target).with_suffix(".py").exists() or PACKAGE.joinpath(*target, "__init__.py").exists()
+                exists = (
+                    PACKAGE.joinpath(*target).with_suffix(".py").exists() or PACKAGE.joinpath(*target, "__init__.py").exists()
+                )
                 yield target if exists else base or ("__init__",)
         else:
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module] if isinstance(node, ast.ImportFrom) else []
+            names = (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
             for name in names:
                 if name.split(".")[0] == "qarchive":
                     yield tuple(name.split(".")[1:]) or ("__init__",)
@@ -68,7 +77,9 @@ def test_floors_import_downwards_only():
 
 def test_there_is_no_circle():
     graph = {parts: set(_imports(path, parts)) - {parts} for path, parts in _modules()}
-    graph = {parts: {target if target in graph else (*target, "__init__") for target in targets} for parts, targets in graph.items()}
+    graph = {
+        parts: {target if target in graph else (*target, "__init__") for target in targets} for parts, targets in graph.items()
+    }
     done, open_now, circles = set(), [], []
 
     def visit(parts):
@@ -87,7 +98,13 @@ def test_there_is_no_circle():
 
 def test_providers_touch_no_disk():
     names = {"store", "pack", "index", "intake", "lease", "disk", "stage", "archive", "capture"}
-    assert [(parts, target) for path, parts in _modules() if parts[0] == "providers" for target in _imports(path, parts) if target[0] in names] == []
+    assert [
+        (parts, target)
+        for path, parts in _modules()
+        if parts[0] == "providers"
+        for target in _imports(path, parts)
+        if target[0] in names
+    ] == []
 
 
 def test_importing_qarchive_and_its_providers_loads_no_sdk():

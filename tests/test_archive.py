@@ -102,7 +102,9 @@ def test_a_prefix_of_two_jobs_lists_them(archive, backend, monkeypatch):
     run(backend)
     first = archive.job("latest").id
     other = first[:6] + ("0" if first[6] != "0" else "1") + first[7:]
-    monkeypatch.setattr(archive._store.index, "jobs_with_prefix", lambda prefix, limit: [bytes.fromhex(first), bytes.fromhex(other)])
+    monkeypatch.setattr(
+        archive._store.index, "jobs_with_prefix", lambda prefix, limit: [bytes.fromhex(first), bytes.fromhex(other)]
+    )
     with pytest.raises(Ambiguous) as caught:
         archive.job(first[:6])
     assert str(caught.value) == f"{first[:6]} fits 2 or more: {first[:16]}, {other[:16]}; give more digits"

@@ -8,8 +8,8 @@ import pytest
 
 from qarchive import check, codec, pack
 from qarchive.check import Finding
-from qarchive.codec import Link
 from qarchive.store import Store
+from qarchive.values import Link
 
 
 @pytest.mark.parametrize("deep", [False, True])

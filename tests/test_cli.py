@@ -24,8 +24,8 @@ from qiskit_aer import AerSimulator
 import qarchive
 from qarchive import codec, disk
 from qarchive.cli import main, output, shell, values
-from qarchive.codec import Array, Link, Timestamp, Typed
 from qarchive.store import Store
+from qarchive.values import Array, Link, Timestamp, Typed
 
 ROOT = Path(qarchive.__file__).parent.parent
 BELL = """OPENQASM 2.0;

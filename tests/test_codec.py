@@ -11,8 +11,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from qarchive import codec
-from qarchive.codec import CHUNK, ITEM_SIZES, MAX_DEPTH, Array, Chunked, Link, Timestamp, Typed, decode, encode, links
+from qarchive.codec import MAX_DEPTH, decode, encode, links
 from qarchive.errors import NewerFormat, NotCanonical, NotEncodable
+from qarchive.values import CHUNK, ITEM_SIZES, Array, Chunked, Link, Timestamp, Typed
 
 ONE, TWO = Link(b"\1" * 32), Link(b"\2" * 32)
 
@@ -346,12 +347,15 @@ def test_a_numpy_scalar_stays_one():
     assert decode(encode(numpy.float64(0.5))) == Typed("numpy.scalar", Array("<f8", (), struct.pack("<d", 0.5)))
 
 
-@pytest.mark.parametrize(("ns", "text"), [
-    (0, "1970-01-01T00:00:00.000000000Z"),
-    (-1, "1969-12-31T23:59:59.999999999Z"),
-    ((1 << 63) - 1, "2262-04-11T23:47:16.854775807Z"),
-    (-(1 << 63), "1677-09-21T00:12:43.145224192Z"),
-])
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000000000Z"),
+        (-1, "1969-12-31T23:59:59.999999999Z"),
+        ((1 << 63) - 1, "2262-04-11T23:47:16.854775807Z"),
+        (-(1 << 63), "1677-09-21T00:12:43.145224192Z"),
+    ],
+)
 def test_times_are_written_as_iso_text_in_utc(ns, text):
     assert str(Timestamp(ns)) == text
 

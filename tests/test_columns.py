@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qarchive.codec import CHUNK, Array, Chunked, Link, Typed, decode, encode
+from qarchive.codec import decode, encode
 from qarchive.columns import pack_counts, pack_memory, unpack_counts, unpack_memory, unsigned
 from qarchive.errors import NotCanonical
+from qarchive.values import CHUNK, Array, Chunked, Link, Typed
 
 hexadecimal = st.integers(0, 1 << 100).map(hex)
 other = st.text(max_size=4)

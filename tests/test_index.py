@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from qarchive import index as indexes
 from qarchive import pack
-from qarchive.codec import Timestamp
 from qarchive.index import Index, Query
 from qarchive.store import Store
+from qarchive.values import Timestamp
 
 BACKENDS, STATUSES, KINDS = ("ibm_fez", "ibm_kyiv"), ("DONE", "ERROR", "SENDING", None), ("run", "sampler", "mock")
 

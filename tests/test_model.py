@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qarchive import model
-from qarchive.codec import Link, Timestamp, digest, encode
+from qarchive.codec import digest, encode
 from qarchive.model import STATUSES, TERMINAL, fold, job_of, summary, wrong
+from qarchive.values import Link, Timestamp
 
 LINK = Link(bytes(32))
 

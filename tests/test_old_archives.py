@@ -31,7 +31,12 @@ def test_every_job_is_there_and_says_what_it_said(kept):
         assert archive.id == expected["id"]
         for job, then in zip(archive.jobs(order="oldest"), expected["jobs"], strict=True):
             assert (job.id, job.status, job.created.isoformat()) == (then["id"], then["status"], then["created"])
-            assert (list(job.names), job.labels, job.error, job.seal) == (then["names"], then["labels"], then["error"], then["seal"])
+            assert (list(job.names), job.labels, job.error, job.seal) == (
+                then["names"],
+                then["labels"],
+                then["error"],
+                then["seal"],
+            )
             assert job.text() == then["text"]
             assert then["options"].items() <= job.config["options"].items()
             assert then["counts"] in (None, [job.counts(i) for i in range(len(job.names))] if then["counts"] else None)

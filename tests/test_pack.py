@@ -104,15 +104,18 @@ def test_an_open_pack_has_no_seal(path):
     assert (pack.read_seal(path), pack.sealed_commits(path)) == (None, None)
 
 
-@pytest.mark.parametrize(("name", "found"), [
-    (NAME.hex() + ".pack", NAME),
-    (NAME.hex().upper() + ".pack", None),
-    (NAME.hex(), None),
-    (NAME.hex() + ".abandoned", None),
-    ("00.pack", None),
-    ("x" * 32 + ".pack", None),
-    ("00 " * 16 + ".pack", None),
-])
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (NAME.hex() + ".pack", NAME),
+        (NAME.hex().upper() + ".pack", None),
+        (NAME.hex(), None),
+        (NAME.hex() + ".abandoned", None),
+        ("00.pack", None),
+        ("x" * 32 + ".pack", None),
+        ("00 " * 16 + ".pack", None),
+    ],
+)
 def test_a_pack_is_named_by_its_id(tmp_path, name, found):
     assert pack.pack_id(tmp_path / name) == found
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qarchive import redact
-from qarchive.codec import Array, Typed
+from qarchive.values import Array, Typed
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 
@@ -21,7 +21,9 @@ def test_a_credential_in_a_text_is_replaced_by_what_it_was(secret, left):
     assert redact.text(f"before {secret} after") == f"before {left} after"
 
 
-@pytest.mark.parametrize("key", ["token", "api_key", "apikey", "IBM_TOKEN", "x-authorization", "password", "client.secret", "access_key"])
+@pytest.mark.parametrize(
+    "key", ["token", "api_key", "apikey", "IBM_TOKEN", "x-authorization", "password", "client.secret", "access_key"]
+)
 def test_a_whole_value_under_a_telling_key_goes(key):
     assert redact.tree({"options": [{key: "abc"}]}) == {"options": [{key: Typed("redacted", "key")}]}
 
@@ -41,7 +43,10 @@ def test_typed_values_are_looked_into():
     assert redact.tree(Typed("qiskit.Counts", {"token": "abc"})) == Typed("qiskit.Counts", {"token": Typed("redacted", "key")})
 
 
-plain = st.recursive(st.none() | st.integers() | st.floats(allow_nan=False) | st.text(alphabet="ab 01:/"), lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet="abc"), inner))
+plain = st.recursive(
+    st.none() | st.integers() | st.floats(allow_nan=False) | st.text(alphabet="ab 01:/"),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(alphabet="abc"), inner),
+)
 
 
 @given(plain)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from qarchive import codec, model, pack, store
-from qarchive.codec import Link, Timestamp
+from qarchive.values import CHUNK, ITEM_SIZES, TAGS, Link, Timestamp
 
 SPEC = Path(__file__).parent.parent / "spec"
 FORMAT = (SPEC / "format.md").read_text("utf-8")
@@ -27,7 +27,7 @@ def rows(text):
 def test_the_table_of_tags_is_the_registry():
     tags = [row[0].strip("`") for row in rows((SPEC / "tags.md").read_text("utf-8"))]
     assert len(tags) == len(set(tags))
-    assert set(tags) == codec.TAGS
+    assert set(tags) == TAGS
 
 
 def test_ext_types_are_those_of_the_code():
@@ -38,7 +38,7 @@ def test_ext_types_are_those_of_the_code():
 
 def test_dtypes_are_those_of_the_code():
     listed = re.search(r"dtype is one of (.*?) \(", section("Values"), re.S)[1]
-    assert re.findall(r"`(.*?)`", listed) == sorted(codec.ITEM_SIZES, key=list(codec.ITEM_SIZES).index)
+    assert re.findall(r"`(.*?)`", listed) == sorted(ITEM_SIZES, key=list(ITEM_SIZES).index)
 
 
 def test_the_pattern_of_tags_is_that_of_the_code():
@@ -64,8 +64,8 @@ def test_limits_are_those_of_the_code():
     limits = {row[0]: int(row[1]) for row in rows(section("Threats and limits"))}
     assert limits == {
         "bytes of a blob, and of a frame uncompressed": codec.MAX_BYTES,
-        "a byte string longer than this is chunked": codec.CHUNK,
-        "bytes of a chunk": codec.CHUNK,
+        "a byte string longer than this is chunked": CHUNK,
+        "bytes of a chunk": CHUNK,
         "depth": codec.MAX_DEPTH,
         "other sizes of an array without items, multiplied": codec.MAX_EMPTY,
         "bytes of a commit's header behind its first 8": pack.MAX_HEADER,

@@ -8,9 +8,9 @@ import pytest
 
 from qarchive import codec, disk, pack
 from qarchive import store as stores
-from qarchive.codec import Link
 from qarchive.errors import BadInput, NotFound
 from qarchive.store import Store
+from qarchive.values import Link
 
 
 def _held(path) -> list[bytes]:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from qarchive import check, codec, model, pack
 from qarchive.errors import Damaged, NewerFormat, NotCanonical
 from qarchive.store import Store
+from qarchive.values import CHUNK, Array, Chunked, Link, Timestamp, Typed
 
 ROOT = Path(__file__).parent.parent
 VECTORS = ROOT / "spec" / "vectors"
@@ -51,15 +52,15 @@ def translated(value):
         if all(type(key) is str for key in value):
             return {key: translated(item) for key, item in value.items()}
         return reader.Map(tuple((translated(key), translated(value[key])) for key in sorted(value, key=codec.encode)))
-    if kind is codec.Link:
+    if kind is Link:
         return reader.Link(value.digest)
-    if kind is codec.Timestamp:
+    if kind is Timestamp:
         return reader.Time(value.ns)
-    if kind is codec.Typed:
+    if kind is Typed:
         return reader.Typed(value.tag, translated(value.value))
-    if kind is codec.Chunked:
+    if kind is Chunked:
         return reader.Chunked(value.length, tuple(map(translated, value.links)))
-    if kind is codec.Array:
+    if kind is Array:
         return reader.Array(value.dtype, value.shape, translated(value.data))
     return value
 
@@ -225,8 +226,8 @@ def test_both_find_the_same_commits_in_a_changed_pack(tmp_path_factory, name, ch
     assert ours == other
 
 
-JOB = codec.Link(b"j" * 32)
-REFERRED = st.sampled_from([codec.Link(bytes([n]) * 32) for n in range(3)])
+JOB = Link(b"j" * 32)
+REFERRED = st.sampled_from([Link(bytes([n]) * 32) for n in range(3)])
 STATUS = st.sampled_from([*model.STATUSES, "a later word"])
 ABOUT = st.fixed_dictionaries(
     {"type": st.sampled_from(["outcome", "sent", "status", "later"]), "job": st.just(JOB), "attempt": REFERRED, "status": STATUS},
@@ -330,20 +331,20 @@ def test_the_reader_imports_nothing_of_the_package():
 def test_the_reader_reads_what_the_package_writes(tmp_path):
     store = Store.create(tmp_path / "lab")
     try:
-        long = codec.encode(bytes(codec.CHUNK))
+        long = codec.encode(bytes(CHUNK))
         last = codec.encode(b"\0")
         chunks = [pack.Blob("chunk", codec.digest(piece), piece) for piece in (long, last)]
-        links = tuple(codec.Link(codec.digest(piece)) for piece in [long] * 4 + [last])
-        data = codec.encode(codec.Chunked(4 * codec.CHUNK + 1, links))
+        links = tuple(Link(codec.digest(piece)) for piece in [long] * 4 + [last])
+        data = codec.encode(Chunked(4 * CHUNK + 1, links))
         result = pack.Blob("result", codec.digest(data), data)
         store.commit([*chunks, result], durable=True)
-        link = codec.Link(result.digest)
+        link = Link(result.digest)
         job = model.job_record(provider="aer", kind="local", backend="b", input=link, config=link, shots=None, size=1)
         record = codec.encode(job)
         store.commit([pack.Blob(pack.RECORD, codec.digest(record), record)], durable=True)
         archive = reader.Archive(tmp_path / "lab")
         assert archive.verify() == []
         assert {job: found["status"] for job, found in archive.jobs().items()} == {codec.digest(record): "PREPARED"}
-        assert store.value(result.digest) == bytes(4 * codec.CHUNK + 1)
+        assert store.value(result.digest) == bytes(4 * CHUNK + 1)
     finally:
         store.close()

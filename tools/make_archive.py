@@ -7,11 +7,12 @@ import json
 import sys
 from pathlib import Path
 
-import qarchive
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
+
+import qarchive
 
 
 def main(folder: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import reader  # beside this file
 
 from qarchive import codec, columns, pack
-from qarchive.codec import Array, Chunked, Link, Timestamp, Typed
+from qarchive.values import Array, Chunked, Link, Timestamp, Typed
 
 LINK = Link(bytes(range(32)))
 LINK_TEXT = "link(000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f)"

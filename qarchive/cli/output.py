@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ..codec import Timestamp
+from ..values import Timestamp
 
 PATIENCE_S = 0.5  # work shorter than this shows no progress
 _GAP = "  "

@@ -11,6 +11,7 @@ import click
 from .. import codec, model
 from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
 from ..job import Job
+from ..values import Timestamp
 from . import output, results, values
 from .shell import complete_job, json_option, opened
 
@@ -321,7 +322,7 @@ def _section(name: str) -> None:
     output.write(f"\n{output.heading(name)}")
 
 
-def _duration(start: codec.Timestamp, end: codec.Timestamp) -> str:
+def _duration(start: Timestamp, end: Timestamp) -> str:
     seconds = max(end.ns - start.ns, 0) / 1e9
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.0f} min"
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ..codec import Array
 from ..columns import unsigned
+from ..values import Array
 from .qiskit_backends import QiskitProvider, unwrapped
 from .qiskit_snapshots import fields_token
 from .qiskit_values import to_plain

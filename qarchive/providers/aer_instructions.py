@@ -6,7 +6,7 @@ it, never a class.
 
 from typing import Any
 
-from ..codec import Typed
+from ..values import Typed
 from .aer_noise import error_from_plain, error_to_plain
 from .qiskit_values import from_plain, sdk, to_plain
 

@@ -9,8 +9,9 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from ..codec import Array, Typed, encode
+from ..codec import encode
 from ..errors import NotEncodable
+from ..values import Array, Typed
 from .qiskit_values import Gap, from_plain, sdk, to_plain
 
 _WITH_MATRICES = frozenset({"kraus", "unitary", "superop"})

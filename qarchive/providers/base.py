@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..codec import Link
+from ..values import Link
 
 Get = Callable[[Link], Any]
 

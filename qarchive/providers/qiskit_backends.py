@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..codec import Link
 from ..errors import ArchiveWarning, BadInput, NotEncodable
+from ..values import Link
 from . import qiskit_results, qiskit_text
 from .aer_noise import model_from_plain
 from .base import Execution, Get, Outcome, Provider, Recorder, Stage

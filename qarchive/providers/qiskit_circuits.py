@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ..codec import Array, encode
+from ..codec import encode
 from ..columns import floats, integers
 from ..errors import NotEncodable
+from ..values import Array
 from . import aer_instructions
 from .qiskit_operations import Operations, operations
 from .qiskit_values import to_plain

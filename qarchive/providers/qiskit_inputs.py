@@ -4,8 +4,8 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from ..codec import Array, Link
 from ..errors import NotEncodable
+from ..values import Array, Link
 from .base import Get, Stage
 from .qiskit_operations import operations
 from .qiskit_qpy import load_circuit, put_circuit

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from ..codec import Array
 from ..errors import NotEncodable
+from ..values import Array
 from .qiskit_values import sdk, to_plain
 
 _STANDARD_GATES = "qiskit.circuit.library.standard_gates"

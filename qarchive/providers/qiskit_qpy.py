@@ -9,8 +9,9 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..codec import Link, Typed, encode
+from ..codec import encode
 from ..errors import BadInput, NotEncodable
+from ..values import Link, Typed
 from . import aer_instructions
 from .base import Get, Stage
 from .qiskit_circuits import structure

@@ -10,9 +10,9 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from ..codec import Array, Typed
 from ..columns import pack_counts, pack_memory, unpack_counts, unpack_memory, unsigned
 from ..errors import BadInput, NotEncodable
+from ..values import Array, Typed
 from .qiskit_values import Gap, from_plain, sdk, to_plain
 
 _IDENTITY = ("date", "job_id", "qobj_id")

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..codec import Array, Link, decode, digest, encode
+from ..codec import decode, digest, encode
 from ..columns import unsigned
 from ..errors import NotEncodable
+from ..values import Array, Link
 from .aer_noise import model_to_plain
 from .base import Stage
 from .qiskit_values import to_plain

@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..codec import Link
 from ..columns import items
 from ..errors import BadInput
+from ..values import Link
 from . import aer_instructions
 from .base import Get
 from .qiskit_qpy import load_circuit
@@ -42,7 +42,11 @@ def openqasm(entry: Mapping[str, Link], get: Get) -> str:
 
 def _without_aers(circuit) -> tuple[Any, list[str]]:
     """(the circuit without Aer's own instructions, which OpenQASM has no words for; what they were)."""
-    told = [_told(aer_instructions.to_value(item.operation).value, []) for item in circuit.data if aer_instructions.knows(item.operation)]
+    told = [
+        _told(aer_instructions.to_value(item.operation).value, [])
+        for item in circuit.data
+        if aer_instructions.knows(item.operation)
+    ]
     if not told:
         return circuit, told
     other = circuit.copy_empty_like()

@@ -10,8 +10,8 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
-from ..codec import Array, Chunked, Link, Timestamp, Typed
 from ..errors import MissingExtra, NewerFormat, NotEncodable
+from ..values import Array, Chunked, Link, Timestamp, Typed
 
 Gap = Callable[[str, str], None]
 

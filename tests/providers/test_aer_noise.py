@@ -28,12 +28,13 @@ from qiskit_aer.noise import (
 from qiskit_aer.noise.passes import LocalNoisePass, RelaxationNoisePass
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2, FakeMontrealV2
 
-from qarchive.codec import Link, decode, digest, encode
+from qarchive.codec import decode, digest, encode
 from qarchive.errors import BadInput, NotEncodable
 from qarchive.providers import qiskit_snapshots
 from qarchive.providers.aer import AerProvider
 from qarchive.providers.aer_noise import model_from_plain, model_to_plain
 from qarchive.providers.qiskit_backends import QiskitProvider
+from qarchive.values import Link
 
 
 class MemoryStage:

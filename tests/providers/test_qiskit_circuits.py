@@ -62,11 +62,12 @@ from qiskit_aer.noise import amplitude_damping_error, depolarizing_error
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
 from qarchive import codec
-from qarchive.codec import Link, decode, digest, encode
+from qarchive.codec import decode, digest, encode
 from qarchive.columns import SHORT
 from qarchive.errors import BadInput, NotEncodable
 from qarchive.providers import qiskit_inputs, qiskit_qpy, qiskit_text
 from qarchive.providers.qiskit_circuits import structure
+from qarchive.values import Array, Link
 
 
 class MemoryStage:
@@ -655,7 +656,7 @@ def test_columns_of_any_length_are_read(stage, size):
     for number in range(size):
         circuit.rx(number / 7, 0)
     value = structure(circuit).value
-    assert [type(value[name]) for name in ("index", "qargs", "floats")] == [list if size <= SHORT else codec.Array] * 3
+    assert [type(value[name]) for name in ("index", "qargs", "floats")] == [list if size <= SHORT else Array] * 3
     assert fingerprint(through_archive(circuit)) == encode(value)
     again = qasm3.loads(qiskit_text.from_structure(decode(encode(value))))
     assert [list(item.params) for item in again.data] == [list(item.params) for item in circuit.data]

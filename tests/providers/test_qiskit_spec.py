@@ -13,8 +13,9 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import qarchive
-from qarchive.codec import Array, Link, decode
+from qarchive.codec import decode
 from qarchive.providers.qiskit_results import unpack_dict
+from qarchive.values import Array, Link
 
 HERE = Path(__file__).parent
 NAMED = set(re.findall(r"`([A-Za-z_0-9]+)`", (HERE.parent.parent / "spec" / "qiskit.md").read_text("utf-8")))

@@ -30,6 +30,7 @@ from qarchive import codec
 from qarchive.codec import decode, encode
 from qarchive.errors import NewerFormat, NotEncodable
 from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.values import TAGS, Typed
 
 
 def back(value):
@@ -188,13 +189,13 @@ def test_a_gap_leaves_out_only_what_cannot_be_kept():
 
 def test_an_unknown_tag_is_a_newer_format():
     with pytest.raises(NewerFormat):
-        from_plain(codec.Typed("qiskit.Tomorrow", 1))
+        from_plain(Typed("qiskit.Tomorrow", 1))
 
 
 def test_every_tag_that_is_written_is_registered_and_read():
     from qarchive.providers import qiskit_values
 
-    assert set(qiskit_values._DECODERS) <= codec.TAGS
+    assert set(qiskit_values._DECODERS) <= TAGS
 
 
 def test_importing_the_providers_loads_no_sdk():

@@ -20,7 +20,9 @@ ROWS = {"commit": commits.rows, "aer": aer_runs.rows, "peers": peers.rows, "list
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rows", nargs="*", choices=[*ROWS, []], help=f"which rows to measure, of {', '.join(ROWS)}; all by default")
+    parser.add_argument(
+        "rows", nargs="*", choices=[*ROWS, []], help=f"which rows to measure, of {', '.join(ROWS)}; all by default"
+    )
     parser.add_argument("--jobs", type=int, default=100_000, help="jobs in the archive that is listed (default 100,000)")
     options = parser.parse_args()
     import msgpack

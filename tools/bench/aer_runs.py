@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import qarchive
 from table import median, paired, row
+
+import qarchive
 
 SMALL, LONG, BLOCK = 1000, 60, 25
 

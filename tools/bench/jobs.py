@@ -12,7 +12,9 @@ BACKEND = {"type": "backend", "name": "aer_simulator", "version": "0.18.2", "opt
 CONFIG = {"options": {"shots": 1024, "seed_simulator": 42}}
 
 
-def stage_job(store: Store, size: int = 2000, created: int | None = None, done: bool = False, backend: str = "aer_simulator") -> Stage:
+def stage_job(
+    store: Store, size: int = 2000, created: int | None = None, done: bool = False, backend: str = "aer_simulator"
+) -> Stage:
     """A job with `size` bytes of blobs of its own and 2 records (3 with its outcome), staged but not committed."""
     stage = Stage(store)
     half = size // 2

@@ -35,7 +35,9 @@ def rows(options):
         with tempfile.TemporaryDirectory(dir=".") as folder:
             target = Path(folder) / "kept"
             seconds = timed(lambda keep=keep, target=target: keep(target, jobs))
-            files = [path for path in target.rglob("*") if path.is_file() and "index" not in path.parts and "locks" not in path.parts]
+            files = [
+                path for path in target.rglob("*") if path.is_file() and "index" not in path.parts and "locks" not in path.parts
+            ]
             size = sum(path.stat().st_size for path in files)
             yield f"  {name:<44} {JOBS / seconds:>8.0f} {size / JOBS:>10.0f} {len(files):>7}   {durable}"
 
@@ -49,7 +51,10 @@ def _jobs():
               for _ in range(DISTINCT_INPUTS)]  # fmt: skip
     for i in range(JOBS):
         if i % 10 == 0:
-            backend = {"name": "device", "qubits": [{"T1": rng.random(), "T2": rng.random(), "error": rng.random()} for _ in range(27)]}
+            backend = {
+                "name": "device",
+                "qubits": [{"T1": rng.random(), "T2": rng.random(), "error": rng.random()} for _ in range(27)],
+            }
         counts = {hex(rng.getrandbits(12)): rng.randrange(1, 50) for _ in range(200)}
         yield {"input": {"text": rng.choice(inputs)}, "backend": backend, "result": {"counts": counts},
                "record": {"id": uuid.UUID(int=rng.getrandbits(128)).hex, "shots": 4096, "seed": i}}  # fmt: skip
@@ -114,7 +119,9 @@ def _sqlite(folder, jobs):
     folder.mkdir()
     compressor = zstandard.ZstdCompressor(level=3)
     db = sqlite3.connect(folder / "jobs.sqlite")
-    db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE blobs(digest BLOB PRIMARY KEY, data BLOB);")
+    db.executescript(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE blobs(digest BLOB PRIMARY KEY, data BLOB);"
+    )
     for job in jobs:
         with db:
             names = {}
