@@ -13,8 +13,20 @@ from typing import Any
 from .values import Link, Timestamp
 
 # From the first to the last: of two statuses of one attempt the later one holds. UNKNOWN: it ended and nobody saw how.
-STATUSES = ("PREPARED", "SENDING", "QUEUED", "RUNNING", "PAUSED", "UNKNOWN",
-            "REFUSED", "CANCELLED", "TIMED_OUT", "ERROR", "PARTIAL", "DONE")  # fmt: skip
+STATUSES = (
+    "PREPARED",
+    "SENDING",
+    "QUEUED",
+    "RUNNING",
+    "PAUSED",
+    "UNKNOWN",
+    "REFUSED",
+    "CANCELLED",
+    "TIMED_OUT",
+    "ERROR",
+    "PARTIAL",
+    "DONE",
+)
 RANK = {status: rank for rank, status in enumerate(STATUSES)}
 TERMINAL = frozenset(STATUSES[RANK["REFUSED"] :])
 
@@ -56,18 +68,45 @@ def _shots(value: Any) -> bool:
 
 # What each field must be: those that a record must have, then those that it may have.
 _FIELDS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
-    "job": ({"provider": _text, "kind": _text, "backend": _text, "input": _link, "config": _link, "shots": _shots, "size": _number,
-             "created": _time, "nonce": _bytes}, {"names": _texts, "labels": _labels, "parent": _link}),
-    "attempt": ({"job": _link, "number": _number, "status": _text, "backend": _link, "environment": _link, "created": _time,
-                 "nonce": _bytes}, {"calibration": _link, "gaps": _gaps}),
-    "sent": ({"job": _link, "attempt": _link, "status": _text, "provider_job": _text, "created": _time}, {"batch": _text, "session": _text}),
-    "outcome": ({"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time},
-                {"provider_job": _text, "result": _link, "volatile": _texts_keys, "error": _error, "usage": _texts_keys, "gaps": _gaps}),
+    "job": (
+        {
+            "provider": _text,
+            "kind": _text,
+            "backend": _text,
+            "input": _link,
+            "config": _link,
+            "shots": _shots,
+            "size": _number,
+            "created": _time,
+            "nonce": _bytes,
+        },
+        {"names": _texts, "labels": _labels, "parent": _link},
+    ),
+    "attempt": (
+        {
+            "job": _link,
+            "number": _number,
+            "status": _text,
+            "backend": _link,
+            "environment": _link,
+            "created": _time,
+            "nonce": _bytes,
+        },
+        {"calibration": _link, "gaps": _gaps},
+    ),
+    "sent": (
+        {"job": _link, "attempt": _link, "status": _text, "provider_job": _text, "created": _time},
+        {"batch": _text, "session": _text},
+    ),
+    "outcome": (
+        {"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time},
+        {"provider_job": _text, "result": _link, "volatile": _texts_keys, "error": _error, "usage": _texts_keys, "gaps": _gaps},
+    ),
     "status": ({"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time}, {}),
     "calibration": ({"job": _link, "attempt": _link, "calibration": _link, "created": _time}, {}),
     "attachment": ({"job": _link, "created": _time}, {}),
     "annotation": ({"job": _link, "created": _time}, {}),
-}  # fmt: skip
+}
 RECORD_TYPES = tuple(_FIELDS)
 
 
@@ -88,38 +127,98 @@ def wrong(record: Any) -> str | None:
     return None
 
 
-def job_record(*, provider: str, kind: str, backend: str, input: Link, config: Link, shots: int | None, size: int,
-               names: Iterable[str] = (), labels: Mapping[str, Any] | None = None, parent: Link | None = None) -> dict:  # fmt: skip
+def job_record(
+    *,
+    provider: str,
+    kind: str,
+    backend: str,
+    input: Link,
+    config: Link,
+    shots: int | None,
+    size: int,
+    names: Iterable[str] = (),
+    labels: Mapping[str, Any] | None = None,
+    parent: Link | None = None,
+) -> dict:
     """What is to be executed. Its digest is the job's id; the nonce keeps equal executions apart."""
-    record = {"type": "job", "provider": provider, "kind": kind, "backend": backend, "input": input, "config": config,
-              "shots": shots, "size": size, "created": Timestamp.now(), "nonce": secrets.token_bytes(16)}  # fmt: skip
+    record = {
+        "type": "job",
+        "provider": provider,
+        "kind": kind,
+        "backend": backend,
+        "input": input,
+        "config": config,
+        "shots": shots,
+        "size": size,
+        "created": Timestamp.now(),
+        "nonce": secrets.token_bytes(16),
+    }
     optional = {"names": list(names), "labels": dict(labels or {}), "parent": parent}
     return record | {key: value for key, value in optional.items() if value}
 
 
-def attempt_record(*, job: Link, number: int, backend: Link, environment: Link, calibration: Link | None,
-                   gaps: list[dict], local: bool) -> dict:  # fmt: skip
+def attempt_record(
+    *, job: Link, number: int, backend: Link, environment: Link, calibration: Link | None, gaps: list[dict], local: bool
+) -> dict:
     """One sending of a job, written before it. A local one runs at once, so it stands for RUNNING; else for SENDING."""
-    record = {"type": "attempt", "job": job, "number": number, "status": "RUNNING" if local else "SENDING", "backend": backend,
-              "environment": environment, "created": Timestamp.now(), "nonce": secrets.token_bytes(8)}  # fmt: skip
+    record = {
+        "type": "attempt",
+        "job": job,
+        "number": number,
+        "status": "RUNNING" if local else "SENDING",
+        "backend": backend,
+        "environment": environment,
+        "created": Timestamp.now(),
+        "nonce": secrets.token_bytes(8),
+    }
     optional = {"calibration": calibration, "gaps": gaps}
     return record | {key: value for key, value in optional.items() if value}
 
 
-def outcome_record(*, job: Link, attempt: Link, status: str, provider_status: str, provider_job: str | None, result: Link | None,
-                   volatile: Mapping, error: Mapping | None, usage: Mapping, gaps: list[dict]) -> dict:  # fmt: skip
+def outcome_record(
+    *,
+    job: Link,
+    attempt: Link,
+    status: str,
+    provider_status: str,
+    provider_job: str | None,
+    result: Link | None,
+    volatile: Mapping,
+    error: Mapping | None,
+    usage: Mapping,
+    gaps: list[dict],
+) -> dict:
     """How an attempt ended. What differs between equal runs is in `volatile`, so that equal results share a blob."""
-    record = {"type": "outcome", "job": job, "attempt": attempt, "status": status, "provider_status": provider_status,
-              "created": Timestamp.now()}  # fmt: skip
-    optional = {"provider_job": provider_job, "result": result, "volatile": dict(volatile), "error": error,
-                "usage": dict(usage), "gaps": gaps}  # fmt: skip
+    record = {
+        "type": "outcome",
+        "job": job,
+        "attempt": attempt,
+        "status": status,
+        "provider_status": provider_status,
+        "created": Timestamp.now(),
+    }
+    optional = {
+        "provider_job": provider_job,
+        "result": result,
+        "volatile": dict(volatile),
+        "error": error,
+        "usage": dict(usage),
+        "gaps": gaps,
+    }
     return record | {key: value for key, value in optional.items() if value}
 
 
 def sent_record(*, job: Link, attempt: Link, provider_job: str, **ids: str) -> dict:
     """The provider accepted an attempt and gave it an id (and perhaps a batch's and a session's)."""
-    return {"type": "sent", "job": job, "attempt": attempt, "status": "QUEUED", "provider_job": provider_job,
-            "created": Timestamp.now(), **ids}  # fmt: skip
+    return {
+        "type": "sent",
+        "job": job,
+        "attempt": attempt,
+        "status": "QUEUED",
+        "provider_job": provider_job,
+        "created": Timestamp.now(),
+        **ids,
+    }
 
 
 def job_of(digest: bytes, record: Mapping[str, Any]) -> bytes:
@@ -227,9 +326,20 @@ def summary(folded: Folded) -> dict[str, Any]:
     current = folded.current
     calibration = current.record.get("calibration") if current and current.record else None
     return {
-        "id": folded.id, "created": job.get("created", Timestamp(0)), "provider": job.get("provider", ""),
-        "backend": job.get("backend", ""), "kind": job.get("kind", ""), "status": folded.status, "shots": job.get("shots"),
-        "size": job.get("size", 0), "group": labels.get("group"), "tags": sorted(labels.get("tags", ())),
-        "input": job.get("input"), "calibration": calibration, "provider_job": folded.provider_job,
-        "attempts": len(folded.attempts), "gaps": len(folded.gaps), "names": list(job.get("names", ()))[:3],
-    }  # fmt: skip
+        "id": folded.id,
+        "created": job.get("created", Timestamp(0)),
+        "provider": job.get("provider", ""),
+        "backend": job.get("backend", ""),
+        "kind": job.get("kind", ""),
+        "status": folded.status,
+        "shots": job.get("shots"),
+        "size": job.get("size", 0),
+        "group": labels.get("group"),
+        "tags": sorted(labels.get("tags", ())),
+        "input": job.get("input"),
+        "calibration": calibration,
+        "provider_job": folded.provider_job,
+        "attempts": len(folded.attempts),
+        "gaps": len(folded.gaps),
+        "names": list(job.get("names", ()))[:3],
+    }

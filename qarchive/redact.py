@@ -26,7 +26,7 @@ _MARKS_IN_BLOBS = (*_MARKS, "token", "key", "passw", "secret", "authorization", 
 def suspects(encoded: bytes) -> bool:
     """Whether canonical bytes may hold something that `tree` would remove: quick, and never wrongly False."""
     lowered = encoded.lower().decode("latin-1")  # as text, which is searched several times as fast
-    for mark in _MARKS_IN_BLOBS:
+    for mark in _MARKS_IN_BLOBS:  # noqa: SIM110  a generator would take three times as long
         if mark in lowered:
             return True
     return False

@@ -82,13 +82,16 @@ def test_every_kind_of_reference_finds_its_job(archive, backend):
     assert archive.job(third.provider_job) == third
 
 
-@pytest.mark.parametrize("reference, message", [
-    ("abcd", "job 'abcd' is not in {path}; `qarchive list` shows what there is"),
-    ("abc", "job 'abc' is not in {path}; `qarchive list` shows what there is; a prefix has 4 or more digits"),
-    ("@9", "job @9 is not in {path}; it holds 1 jobs"),
-    ("cnot/1", "job 'cnot/1' is not in {path}; `qarchive list` shows what there is"),
-    ("", "job '' is not in {path}; `qarchive list` shows what there is"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "reference, message",
+    [
+        ("abcd", "job 'abcd' is not in {path}; `qarchive list` shows what there is"),
+        ("abc", "job 'abc' is not in {path}; `qarchive list` shows what there is; a prefix has 4 or more digits"),
+        ("@9", "job @9 is not in {path}; it holds 1 jobs"),
+        ("cnot/1", "job 'cnot/1' is not in {path}; `qarchive list` shows what there is"),
+        ("", "job '' is not in {path}; `qarchive list` shows what there is"),
+    ],
+)
 def test_a_reference_that_finds_nothing_says_what_to_do(archive, backend, reference, message):
     run(backend)
     if archive.job("latest").id.startswith("abcd"):
@@ -116,10 +119,24 @@ def test_filters_choose(archive, backend):
     with archive.context(tags=["b"]):
         run(backend)
     run(backend)
-    count = {filters: len(archive.jobs(**dict(filters))) for filters in (
-        (("tag", "a"),), (("tag", "b"),), (("tag", "c"),), (("group", "g"),), (("status", "DONE"),), (("status", "ERROR"),),
-        (("provider", "aer"),), (("provider", "ibm"),), (("backend", "aer_simulator"),), (("kind", "simulator"),), (("kind", "mock"),),
-        (("tag", "b"), ("group", "g")), (("limit", 2),))}  # fmt: skip
+    count = {
+        filters: len(archive.jobs(**dict(filters)))
+        for filters in (
+            (("tag", "a"),),
+            (("tag", "b"),),
+            (("tag", "c"),),
+            (("group", "g"),),
+            (("status", "DONE"),),
+            (("status", "ERROR"),),
+            (("provider", "aer"),),
+            (("provider", "ibm"),),
+            (("backend", "aer_simulator"),),
+            (("kind", "simulator"),),
+            (("kind", "mock"),),
+            (("tag", "b"), ("group", "g")),
+            (("limit", 2),),
+        )
+    }
     assert list(count.values()) == [1, 2, 0, 1, 3, 0, 3, 0, 3, 3, 0, 1, 2]
     job = archive.job("latest")
     assert len(archive.jobs(input=str(job.record["input"]))) == 3
@@ -136,14 +153,25 @@ def test_times_bound_the_creation_and_know_their_zone(archive, backend):
     assert len(archive.jobs(since=(created - hour).strftime("%Y-%m-%dT%H:%M"))) == 1  # text without a zone is UTC
 
 
-@pytest.mark.parametrize("filters, message", [
-    ({"status": "done"}, "the status 'done': does not exist; it is one of PREPARED, SENDING, QUEUED, RUNNING, PAUSED, UNKNOWN, "
-                         "REFUSED, CANCELLED, TIMED_OUT, ERROR, PARTIAL, DONE"),
-    ({"order": "up"}, "the order 'up': does not exist; it is newest or oldest"),
-    ({"since": "yesterday"}, "since='yesterday': is no time; give an aware datetime, or text such as 2026-11-21T08:00"),
-    ({"since": datetime(2026, 1, 1)}, "since=datetime.datetime(2026, 1, 1, 0, 0): is no time; give an aware datetime, or text such as 2026-11-21T08:00"),
-    ({"input": "abcd"}, "input='abcd': is no digest; give its 64 hexadecimal digits"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "filters, message",
+    [
+        (
+            {"status": "done"},
+            (
+                "the status 'done': does not exist; it is one of PREPARED, SENDING, QUEUED, RUNNING, PAUSED, UNKNOWN, "
+                "REFUSED, CANCELLED, TIMED_OUT, ERROR, PARTIAL, DONE"
+            ),
+        ),
+        ({"order": "up"}, "the order 'up': does not exist; it is newest or oldest"),
+        ({"since": "yesterday"}, "since='yesterday': is no time; give an aware datetime, or text such as 2026-11-21T08:00"),
+        (
+            {"since": datetime(2026, 1, 1)},
+            "since=datetime.datetime(2026, 1, 1, 0, 0): is no time; give an aware datetime, or text such as 2026-11-21T08:00",
+        ),
+        ({"input": "abcd"}, "input='abcd': is no digest; give its 64 hexadecimal digits"),
+    ],
+)
 def test_a_filter_that_cannot_be_is_refused(archive, filters, message):
     with pytest.raises(BadInput) as caught:
         archive.jobs(**filters)

@@ -180,8 +180,14 @@ def test_a_list_map_or_ext_value_stands_at_depth_64_and_no_deeper(wrap, innermos
         encode(wrap(value))
 
 
-@pytest.mark.parametrize(("value", "levels"), [(Array("|u1", (1,), b"x"), 2), (Chunked(4 * CHUNK + 1, (ONE,) * 5), 3),
-                                               (Array("|u1", (4 * CHUNK + 1,), Chunked(4 * CHUNK + 1, (ONE,) * 5)), 4)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "levels"),
+    [
+        (Array("|u1", (1,), b"x"), 2),
+        (Chunked(4 * CHUNK + 1, (ONE,) * 5), 3),
+        (Array("|u1", (4 * CHUNK + 1,), Chunked(4 * CHUNK + 1, (ONE,) * 5)), 4),
+    ],
+)
 def test_parts_of_arrays_and_of_chunked_byte_strings_count_as_levels(value, levels):
     for _ in range(MAX_DEPTH - levels):
         value = [value]

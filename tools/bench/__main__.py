@@ -30,8 +30,10 @@ def main() -> None:
 
     import qarchive
 
-    print(f"qarchive {qarchive.__version__}, Python {platform.python_version()}, zstandard {zstandard.__version__}, "
-          f"msgpack {'.'.join(map(str, msgpack.version))}, {platform.system()} {platform.machine()}")  # fmt: skip
+    print(
+        f"qarchive {qarchive.__version__}, Python {platform.python_version()}, zstandard {zstandard.__version__}, "
+        f"msgpack {'.'.join(map(str, msgpack.version))}, {platform.system()} {platform.machine()}"
+    )
     for name in options.rows or ROWS:
         print()
         for line in ROWS[name](options):

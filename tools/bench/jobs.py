@@ -20,17 +20,46 @@ def stage_job(
     half = size // 2
     input_link = stage.put("input", {"type": "bench", "payload": os.urandom(half)})
     result = stage.put("result", {"type": "bench", "payload": os.urandom(size - half)})
-    record = model.job_record(provider="aer", kind="simulator", backend=backend, input=input_link,
-                              config=_known(stage, "config", CONFIG), shots=1024, size=1, names=["bell"],
-                              labels={"tags": [random.choice(["paper", "test", "vqe"])]})  # fmt: skip
+    record = model.job_record(
+        provider="aer",
+        kind="simulator",
+        backend=backend,
+        input=input_link,
+        config=_known(stage, "config", CONFIG),
+        shots=1024,
+        size=1,
+        names=["bell"],
+        labels={"tags": [random.choice(["paper", "test", "vqe"])]},
+    )
     if created is not None:
         record["created"] = type(record["created"])(created)
     job = stage.record(record)
-    attempt = stage.record(model.attempt_record(job=job, number=1, backend=_known(stage, "backend", BACKEND), calibration=None, gaps=[],
-                                                environment=_known(stage, "environment", environment()), local=True))  # fmt: skip
+    attempt = stage.record(
+        model.attempt_record(
+            job=job,
+            number=1,
+            backend=_known(stage, "backend", BACKEND),
+            calibration=None,
+            gaps=[],
+            environment=_known(stage, "environment", environment()),
+            local=True,
+        )
+    )
     if done:
-        stage.record(model.outcome_record(job=job, attempt=attempt, status="DONE", provider_status="DONE", provider_job=os.urandom(8).hex(),
-                                          result=result, volatile={}, error=None, usage={}, gaps=[]))  # fmt: skip
+        stage.record(
+            model.outcome_record(
+                job=job,
+                attempt=attempt,
+                status="DONE",
+                provider_status="DONE",
+                provider_job=os.urandom(8).hex(),
+                result=result,
+                volatile={},
+                error=None,
+                usage={},
+                gaps=[],
+            )
+        )
     return stage
 
 

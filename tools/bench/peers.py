@@ -23,15 +23,18 @@ DISTINCT_INPUTS = 100
 def rows(options):
     jobs = list(_jobs())
     raw = sum(len(codec.encode(part)) for job in jobs for part in job.values())
-    yield f"{JOBS} jobs kept side by side, {raw / JOBS / 1000:.1f} kB raw each: circuits repeat, one backend snapshot in ten is new"
+    size = raw / JOBS / 1000
+    yield f"{JOBS} jobs kept side by side, {size:.1f} kB raw each: circuits repeat, one backend snapshot in ten is new"
     yield f"  {'':<44} {'jobs/s':>8} {'bytes/job':>10} {'files':>7}   durable when it returns"
-    for name, durable, keep in (("qarchive, one fsync a job", "yes", _qarchive(True)),
-                                ("qarchive, shared sync", "within a second", _qarchive(False)),
-                                ("loose zstd file a blob, fsync with folders", "yes", _loose(True)),
-                                ("loose zstd file a blob", "no", _loose(False)),
-                                ("SQLite with zstd blobs, WAL, synchronous=FULL", "yes", _sqlite),
-                                ("JSON a job, everything inside", "no", _json(lambda path: open(path, "w"), "json")),
-                                ("JSON.gz a job, everything inside", "no", _json(lambda path: gzip.open(path, "wt"), "json.gz"))):  # fmt: skip
+    for name, durable, keep in (
+        ("qarchive, one fsync a job", "yes", _qarchive(True)),
+        ("qarchive, shared sync", "within a second", _qarchive(False)),
+        ("loose zstd file a blob, fsync with folders", "yes", _loose(True)),
+        ("loose zstd file a blob", "no", _loose(False)),
+        ("SQLite with zstd blobs, WAL, synchronous=FULL", "yes", _sqlite),
+        ("JSON a job, everything inside", "no", _json(lambda path: open(path, "w"), "json")),
+        ("JSON.gz a job, everything inside", "no", _json(lambda path: gzip.open(path, "wt"), "json.gz")),
+    ):
         with tempfile.TemporaryDirectory(dir=".") as folder:
             target = Path(folder) / "kept"
             seconds = timed(lambda keep=keep, target=target: keep(target, jobs))
@@ -47,8 +50,7 @@ def _jobs():
     import random
 
     rng = random.Random(1)
-    inputs = ["".join(f"rz({rng.random()!r}) q[{rng.randrange(12)}];cx q[{rng.randrange(6)}],q[{rng.randrange(6, 12)}];" for _ in range(60))
-              for _ in range(DISTINCT_INPUTS)]  # fmt: skip
+    inputs = ["".join(_gate(rng) for _ in range(60)) for _ in range(DISTINCT_INPUTS)]
     for i in range(JOBS):
         if i % 10 == 0:
             backend = {
@@ -56,8 +58,16 @@ def _jobs():
                 "qubits": [{"T1": rng.random(), "T2": rng.random(), "error": rng.random()} for _ in range(27)],
             }
         counts = {hex(rng.getrandbits(12)): rng.randrange(1, 50) for _ in range(200)}
-        yield {"input": {"text": rng.choice(inputs)}, "backend": backend, "result": {"counts": counts},
-               "record": {"id": uuid.UUID(int=rng.getrandbits(128)).hex, "shots": 4096, "seed": i}}  # fmt: skip
+        yield {
+            "input": {"text": rng.choice(inputs)},
+            "backend": backend,
+            "result": {"counts": counts},
+            "record": {"id": uuid.UUID(int=rng.getrandbits(128)).hex, "shots": 4096, "seed": i},
+        }
+
+
+def _gate(rng) -> str:
+    return f"rz({rng.random()!r}) q[{rng.randrange(12)}];cx q[{rng.randrange(6)}],q[{rng.randrange(6, 12)}];"
 
 
 def _qarchive(durable):
@@ -69,8 +79,18 @@ def _qarchive(durable):
             stage = Stage(store)
             links = {kind: stage.put(kind, job[kind]) for kind in ("input", "backend")}
             links["result"] = stage.put("result", {"counts": pack_counts(job["result"]["counts"])})
-            stage.record(model.job_record(provider="bench", kind="local", backend="device", input=links["input"], config=links["backend"],
-                                          shots=4096, size=1, labels={"params": {**job["record"], "result": links["result"]}}))  # fmt: skip
+            stage.record(
+                model.job_record(
+                    provider="bench",
+                    kind="local",
+                    backend="device",
+                    input=links["input"],
+                    config=links["backend"],
+                    shots=4096,
+                    size=1,
+                    labels={"params": {**job["record"], "result": links["result"]}},
+                )
+            )
             stage.commit(durable)
         store.close()
 
