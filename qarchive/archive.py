@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from . import capture, check, codec, config, model
+from .catalog import Progress
 from .errors import Ambiguous, BadInput, MissingExtra, NotFound
-from .index import Progress, Query
+from .index import Query
 from .job import Job
 from .store import MARKER, Store
 from .values import Timestamp

@@ -1,17 +1,16 @@
 """Verify: read what is there and say what is wrong with it. Nothing is repaired here, and nothing is passed over."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import codec, lease, model, pack
+from .catalog import Progress
 from .errors import Damaged, NewerFormat, NotCanonical
 from .index import Index
 from .intake import read_all
 from .store import Store
-
-Progress = Callable[[int, int], None]  # bytes read, bytes to read
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ FLOORS = [
     {"codec", "disk", "environment"},
     {"columns", "model", "config", "redact", "pack"},
     {"intake", "lease"},
+    {"catalog"},
     {"index"},
     {"store"},
     {"stage", "check", "providers"},

@@ -14,7 +14,7 @@ import building
 import crashes
 import pytest
 
-from qarchive import check, disk, index, intake, lease, pack
+from qarchive import catalog, check, disk, intake, lease, pack
 from qarchive import store as stores
 from qarchive.errors import ArchiveWarning, CannotWrite
 from qarchive.store import Store
@@ -126,7 +126,7 @@ def _seal_before_the_sync(patch):
 
 
 def _trust_an_index_that_outlived_its_packs(patch):
-    patch.setattr(index, "as_read", lambda path, known, compared=False: intake.as_read(path, known, True))
+    patch.setattr(catalog, "as_read", lambda path, known, compared=False: intake.as_read(path, known, True))
 
 
 def _take_records_that_stand_behind_damage(patch):

@@ -15,9 +15,8 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qarchive import index as indexes
-from qarchive import pack
-from qarchive.index import Index, Query
+from qarchive import catalog, intake, pack
+from qarchive.index import Index, Query, Row
 from qarchive.store import Store
 from qarchive.values import Timestamp
 
@@ -89,7 +88,7 @@ def test_a_row_says_what_the_records_say(store):
     store.commit(job.blobs, durable=True)
     digests = {blob.kind: blob.digest.hex() for blob in job.blobs}
     row = store.index.row(job.id)
-    assert row == indexes.Row(id=job.id.hex(), created=Timestamp(5), provider="ibm", backend="ibm_fez", kind="run", status="DONE",
+    assert row == Row(id=job.id.hex(), created=Timestamp(5), provider="ibm", backend="ibm_fez", kind="run", status="DONE",
                               shots=100, size=1, group="g", tags=("a", "b"), input=digests["circuit"],
                               calibration=digests["calibration"], provider_job="c123", attempts=1, gaps=0, names=())  # fmt: skip
     assert store.index.rows(Query(), 5) == [row]
@@ -179,7 +178,7 @@ def _busy(store) -> tuple[building.Child, Path]:
 
 @pytest.mark.parametrize("there", ["an index", "no index"])
 def test_an_index_answers_while_another_process_holds_its_lock(store, monkeypatch, there):
-    monkeypatch.setattr(indexes, "LOCK_PATIENCE_S", 0.05)
+    monkeypatch.setattr(catalog, "LOCK_PATIENCE_S", 0.05)
     jobs = [building.build(0, created=0)]
     store.commit(jobs[0].blobs, durable=True)
     if there == "an index":
@@ -208,10 +207,10 @@ def test_an_index_answers_while_another_process_holds_its_lock(store, monkeypatc
 
 def test_a_copy_in_memory_does_not_wait_for_the_lock_again(store, monkeypatch):
     store.commit(building.build(0).blobs, durable=True)
-    monkeypatch.setattr(indexes, "LOCK_PATIENCE_S", 0.05)
+    monkeypatch.setattr(catalog, "LOCK_PATIENCE_S", 0.05)
     child, done = _busy(store)
     store.index.refresh()
-    monkeypatch.setattr(indexes, "LOCK_PATIENCE_S", 3600)
+    monkeypatch.setattr(catalog, "LOCK_PATIENCE_S", 3600)
     for number in range(1, 4):
         store.commit(building.build(number).blobs, durable=True)
         assert store.index.count(Query()) == number + 1
@@ -255,14 +254,14 @@ def test_a_kill_while_packs_are_taken_out_loses_no_job(store, monkeypatch):
     gone.unlink()
 
     def die(tell):
-        real, turns = indexes.Intake.fold, iter(range(10))
+        real, turns = intake.Intake.fold, iter(range(10))
 
         def fold(self):
             if next(turns) == 0:
                 building.os._exit(9)
             real(self)
 
-        indexes.Intake.fold = fold
+        intake.Intake.fold = fold
         store.index.refresh()
 
     assert building.Child(die).wait() == ([], 9)
