@@ -5,7 +5,6 @@ nothing is sent that could not be recorded.
 """
 
 import atexit
-import logging
 import threading
 import warnings
 import weakref
@@ -30,8 +29,6 @@ SETTLE_S = 60.0  # how long a reader waits for the outcome of a job that has end
 # SDKs raise what is no Exception (panics of Rust code, pasqal-cloud's errors), and even that must not break a run: whatever
 # they raise while they are being read becomes a gap. These alone are the user's.
 _INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-
-_log = logging.getLogger("qarchive")
 
 
 @dataclass(frozen=True)
@@ -255,7 +252,9 @@ def complain(message: str) -> None:
     try:
         warnings.warn(message, ArchiveWarning, stacklevel=2)
     except ArchiveWarning:
-        _log.warning(message)
+        import logging
+
+        logging.getLogger("qarchive").warning(message)
 
 
 def _undescribed(stage: Stage, provider: Provider, target: Any, error: BaseException) -> Execution:

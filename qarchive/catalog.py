@@ -27,7 +27,7 @@ _REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_
 
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value);
-CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, sealed INTEGER,
+CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, boot TEXT, sealed INTEGER,
     damaged INTEGER, seal BLOB);
 CREATE TABLE damage(pack INTEGER, at INTEGER, length INTEGER, reason TEXT);
 CREATE TABLE blobs(digest BLOB, pack INTEGER, frame INTEGER, start INTEGER, stored INTEGER, raw INTEGER, length INTEGER,
@@ -43,6 +43,7 @@ CREATE INDEX jobs_created ON jobs(created, id);
 CREATE INDEX jobs_backend ON jobs(backend, created, id);
 CREATE INDEX jobs_status ON jobs(status, created, id);
 CREATE INDEX jobs_group ON jobs(grp, created, id) WHERE grp IS NOT NULL;
+CREATE INDEX jobs_kind ON jobs(kind, created, id);
 CREATE INDEX jobs_input ON jobs(input);
 CREATE INDEX jobs_provider_job ON jobs(provider_job) WHERE provider_job IS NOT NULL;
 """
@@ -130,7 +131,7 @@ class Catalog:
                 with db:
                     for name, known in self._known().items():
                         if name in names and not known.damaged:
-                            check = seal(name, known.id, known.size, known.hash, known.synced, known.sealed, 1)
+                            check = seal(name, known.id, known.size, known.hash, known.synced, known.boot, known.sealed, 1)
                             db.execute("UPDATE packs SET damaged = 1, seal = ? WHERE id = ?", (check, known.id))
 
         self.ask(mark)
@@ -289,7 +290,7 @@ class Catalog:
     def _known(self) -> dict[str, Known]:
         known = {}
         for name, *columns, check in self._connection.execute(
-            "SELECT name, id, size, hash, synced, sealed, damaged, seal FROM packs"
+            "SELECT name, id, size, hash, synced, boot, sealed, damaged, seal FROM packs"
         ):
             if check != seal(name, *columns):
                 raise Corrupt

@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import sys
+from functools import cache
 from pathlib import Path
 
 from .errors import CannotWrite
@@ -22,6 +23,16 @@ def cannot_write(path: Path | str, error: OSError) -> CannotWrite:
     """The error for a user of a failed call, with what can be done about it."""
     reason, hint = _REASONS.get(error.errno, (error.strerror or str(error), "what was acknowledged before is safe"))
     return CannotWrite(str(path), reason, hint)
+
+
+@cache
+def boot() -> str:
+    """What tells the time since the system was started from the time before, when power may have been cut; empty where the
+    system does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def append(fd: int, data: bytes) -> None:

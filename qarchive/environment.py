@@ -1,7 +1,6 @@
 """The software that a job ran with: Python, the system, and every installed package."""
 
 import os
-import platform
 import sys
 from functools import cache
 
@@ -12,6 +11,8 @@ def environment() -> dict:
 
     Packages are read from the names of their metadata folders, which costs a hundredth of opening each of them.
     """
+    import platform  # 2 ms, which listings need not spend
+
     packages = {}
     for folder in sys.path:
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import codec, model, pack
+from . import codec, disk, model, pack
 from .errors import Damaged, NewerFormat, NotCanonical
 from .values import Link
 
@@ -24,13 +24,14 @@ class Corrupt(Exception):
 class Known:
     """What the index has read of a pack: up to byte `size`, whose last 32 bytes are `hash` (of a commit, or in a trailer).
 
-    Up to `synced` a later commit vouches that it had reached the disk.
+    Up to `synced` a later commit vouches that it had reached the disk. `boot` is when it was read (`disk.boot`).
     """
 
     id: int
     size: int
     hash: bytes
     synced: int
+    boot: str
     sealed: int
     damaged: int
 
@@ -51,7 +52,7 @@ class Intake:
         db = self.db
         if known is None:
             row = db.execute("INSERT INTO packs(name) VALUES (?)", (path.name,)).lastrowid
-            known = Known(row, 0, b"", 0, 0, 0)
+            known = Known(row, 0, b"", 0, "", 0, 0)
         row, size, synced, damaged = known.id, known.size, known.synced, known.damaged
         commits = pack.sealed_commits(path) if size == 0 else None
         sealed = commits is not None
@@ -79,8 +80,8 @@ class Intake:
         if sealed:
             size = os.path.getsize(path)
         hashed = pack.read_hash(path, size) if size else b""
-        columns = size, hashed, synced, int(sealed), int(damaged)
-        sql = "UPDATE packs SET size = ?, hash = ?, synced = ?, sealed = ?, damaged = ?, seal = ? WHERE id = ?"
+        columns = size, hashed, synced, disk.boot(), int(sealed), int(damaged)
+        sql = "UPDATE packs SET size = ?, hash = ?, synced = ?, boot = ?, sealed = ?, damaged = ?, seal = ? WHERE id = ?"
         db.execute(sql, (*columns, seal(path.name, row, *columns), row))
 
     def add(self, path: Path, file, row: int, commit: pack.Commit, suspect: bool) -> None:
@@ -211,13 +212,14 @@ def as_read(path: Path, known: Known, compared: bool = False) -> bool:
     """Whether a pack begins with what the index has read of it.
 
     An index may have outlived a power cut that its packs did not: what no later commit vouches for is hashed again, unless
-    that was done before (`compared`).
+    that was done before (`compared`) or the system has been running ever since.
     """
     if known.size and pack.read_hash(path, known.size) != known.hash:
         return False
     if known.sealed:
         return os.path.getsize(path) == known.size
-    at = known.size if compared or known.damaged else known.synced
+    unbroken = known.boot != "" and known.boot == disk.boot()
+    at = known.size if compared or known.damaged or unbroken else known.synced
     if at < known.size:
         for found in pack.scan(path, at):
             if type(found) is not pack.Commit or not found.whole:

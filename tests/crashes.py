@@ -5,6 +5,7 @@ folder was not synced may have no name; and the index may be older than the pack
 """
 
 import errno
+import itertools
 import os
 import random
 import shutil
@@ -305,7 +306,8 @@ def faults(root: Path, promised: list[building.Built], safe: dict[str, int]) -> 
 def torture(folder: Path, monkeypatch, seed: int, points: int, steps: int = 40, generations: int = 2,
             habits: tuple[int, ...] | None = None) -> list[str]:  # fmt: skip
     """Faults found at `points` crashes of one session of work; some archives go on from there, and crash again."""
-    chance = random.Random(seed)
+    chance, boots = random.Random(seed), itertools.count()
+    monkeypatch.setattr(disk, "boot", lambda: f"boot {boots}")
     habits = habits or chance.choice(HABITS)
     root = folder / f"session-{seed}"
     Store.create(root).close()
@@ -316,6 +318,7 @@ def torture(folder: Path, monkeypatch, seed: int, points: int, steps: int = 40, 
         end = chance.randrange(len(log.events) + 1)
         target = folder / f"crash-{seed}"
         promised, safe = log.crash(end, target, chance)
+        next(boots)
         if generations > 1 and chance.random() < 0.2:
             second = start(target)
             second.promised = promised
@@ -323,6 +326,7 @@ def torture(folder: Path, monkeypatch, seed: int, points: int, steps: int = 40, 
             end = chance.randrange(len(second.events) + 1)
             again = folder / f"crash-{seed}-again"
             promised, later = second.crash(end, again, chance)
+            next(boots)
             # What the first crash left torn or garbled is durable now, and still no commit.
             safe = {name: min(size, safe.get(name, size)) for name, size in later.items()}
             shutil.rmtree(target)

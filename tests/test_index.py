@@ -317,3 +317,20 @@ def test_an_archive_that_was_moved_is_the_same(many, folder):
     assert building.everything(again) == said
     again.close()
     shutil.move(folder / "elsewhere", store.path)
+
+
+def test_what_was_read_before_the_system_was_started_again_is_hashed_again(store, monkeypatch):
+    from qarchive import disk
+
+    job = building.build(1)
+    store.commit(job.blobs, durable=False)
+    assert store.index.count(Query()) == 1
+    store._lease.release()
+    path = store.packs / store.index.pack_names()[0]
+    garbled = bytearray(path.read_bytes())
+    garbled[len(garbled) // 2] ^= 1
+    path.write_bytes(garbled)
+    folder = store.index.file.parent
+    assert Index(folder, store.packs, store.id).count(Query()) == 1  # a power cut cannot have been, so nothing is read twice
+    monkeypatch.setattr(disk, "boot", lambda: "another")
+    assert Index(folder, store.packs, store.id).count(Query()) == 0
