@@ -215,8 +215,7 @@ class Jobs:
 
     def __len__(self) -> int:
         self._archive._recorder.settle()
-        count = self._archive._store.index.count(self._query)
-        return count if self._limit is None else min(count, self._limit)
+        return self._archive._store.index.count(self._query, -1 if self._limit is None else self._limit)
 
     def __getitem__(self, place: int | slice) -> "Job | list[Job]":
         if isinstance(place, slice):

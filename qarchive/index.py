@@ -52,22 +52,38 @@ class Query:
     calibration: bytes | None = None
     newest_first: bool = True
 
+    @property
+    def source(self) -> str:
+        """The tables to read: jobs with a tag are found from the tag, in the same order."""
+        return "jobs" if self.tag is None else "tags CROSS JOIN jobs ON jobs.id = tags.job"
+
+    @property
+    def order(self) -> tuple[str, str]:
+        """The columns that give the order: time of creation, and the id among equal ones."""
+        return ("jobs.created", "jobs.id") if self.tag is None else ("tags.created", "tags.job")
+
     def where(self) -> tuple[str, list]:
         # The unary plus keeps SQLite from choosing an index that would then have to be sorted.
         tests, values = [], []
+        created, _ = self.order
         for column in ("provider", "backend", "status", "kind"):
             if (value := getattr(self, column)) is not None:
-                tests.append(f"{column} = ?")
+                tests.append(f"jobs.{column} = ?")
                 values.append(value)
         if self.kind is None:
-            tests.append("+kind != 'mock'")
-        for test, value in (("grp = ?", self.group), ("input = ?", self.input), ("calibration = ?", self.calibration),
-                            ("created >= ?", self.since and self.since.ns), ("created < ?", self.until and self.until.ns),
-                            ("id IN (SELECT job FROM tags WHERE tag = ?)", self.tag)):  # fmt: skip
+            tests.append("+jobs.kind != 'mock'")
+        for test, value in (
+            ("jobs.grp = ?", self.group),
+            ("jobs.input = ?", self.input),
+            ("jobs.calibration = ?", self.calibration),
+            (f"{created} >= ?", self.since and self.since.ns),
+            (f"{created} < ?", self.until and self.until.ns),
+            ("tags.tag = ?", self.tag),
+        ):
             if value is not None:
                 tests.append(test)
                 values.append(value)
-        return " AND ".join(tests) or "1", values
+        return " AND ".join(tests), values
 
 
 class Index(Catalog):
@@ -76,16 +92,20 @@ class Index(Catalog):
     def rows(self, query: Query, limit: int, after: tuple[int, bytes] | None = None) -> list[Row]:
         """At most `limit` jobs, in order of creation; `after` is (created in ns, id) of the last one already seen."""
         where, values = query.where()
-        order, compare = ("DESC", "<") if query.newest_first else ("ASC", ">")
+        created, job = query.order
+        direction, compare = ("DESC", "<") if query.newest_first else ("ASC", ">")
         if after is not None:
-            where += f" AND (created, id) {compare} (?, ?)"
+            where += f" AND ({created}, {job}) {compare} (?, ?)"
             values += after
-        sql = f"SELECT {_ROW} FROM jobs WHERE {where} ORDER BY created {order}, id {order} LIMIT ?"
+        order = f"{created} {direction}, {job} {direction}"
+        sql = f"SELECT {_ROW} FROM {query.source} WHERE {where} ORDER BY {order} LIMIT ?"
         return self.ask(lambda db: [_row(*found) for found in db.execute(sql, (*values, limit))])
 
-    def count(self, query: Query) -> int:
+    def count(self, query: Query, limit: int = -1) -> int:
+        """How many jobs fit; with a limit, no more than that are counted."""
         where, values = query.where()
-        return self.ask(lambda db: db.execute(f"SELECT count(*) FROM jobs WHERE {where}", values).fetchone()[0])
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {query.source} WHERE {where} LIMIT ?)"
+        return self.ask(lambda db: db.execute(sql, (*values, limit)).fetchone()[0])
 
     def row(self, job: bytes) -> Row | None:
         sql = f"SELECT {_ROW} FROM jobs WHERE id = ?"
@@ -158,7 +178,9 @@ class Index(Catalog):
         )
 
 
-_ROW = "id, created, provider, backend, status, kind, grp, input, calibration, provider_job, body, seal"
+_ROW = ", ".join(
+    f"jobs.{name}" for name in "id created provider backend status kind grp input calibration provider_job body seal".split()
+)
 
 
 def _row(*columns) -> Row:

@@ -325,7 +325,7 @@ def test_what_was_read_before_the_system_was_started_again_is_hashed_again(store
     job = building.build(1)
     store.commit(job.blobs, durable=False)
     assert store.index.count(Query()) == 1
-    store._lease.release()
+    store.close()
     path = store.packs / store.index.pack_names()[0]
     garbled = bytearray(path.read_bytes())
     garbled[len(garbled) // 2] ^= 1

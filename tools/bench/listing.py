@@ -29,8 +29,11 @@ def rows(options):
         yield row("  newest 50 of one backend with a tag", median(filtered) * 1000, "ms")
         archive.close()
         command = [sys.executable, "-m", "qarchive", "--archive", str(path), "list", "--limit", "50"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        whole = [timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)) for _ in range(15)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        whole = [
+            timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            for _ in range(15)
+        ]
         yield row("  `qarchive list` as a whole process", median(whole) * 1000, "ms", 200)
         bare = [timed(lambda: subprocess.run([sys.executable, "-c", ""], check=True)) for _ in range(15)]
         yield row("  an empty Python process", median(bare) * 1000, "ms")
