@@ -19,6 +19,7 @@ from .values import Timestamp
 
 FORMAT = 1
 MARKER = "archive.json"
+MARKER_MAX = 4 << 10  # bytes
 SHARED_SYNC_S = 0.5  # local runs share one sync within this time
 UNSYNCED_MAX = 32 << 20  # bytes kept in memory for writing again, should a sync fail
 
@@ -72,7 +73,8 @@ class Store:
         try:
             if path.is_file():
                 raise BadInput(str(path), "is a file", "an archive is a folder")
-            text = (path / MARKER).read_bytes()
+            with open(path / MARKER, "rb") as file:
+                text = file.read(MARKER_MAX + 1)
         except (FileNotFoundError, NotADirectoryError):
             raise NoArchive(str(path)) from None
         except OSError as error:
@@ -80,7 +82,8 @@ class Store:
         try:
             identity = json.loads(text)
             version, archive, created = identity["format"], identity["id"], identity["created"]
-            bytes.fromhex(archive)
+            if len(text) > MARKER_MAX or len(bytes.fromhex(archive)) != 16 or archive != archive.lower():
+                raise ValueError
             check = _check(identity)
         except (ValueError, KeyError, TypeError, RecursionError, NotEncodable):
             raise Damaged(str(path / MARKER), "is not the identity of an archive") from None
