@@ -1,13 +1,10 @@
 """Fixtures shared by the tests of the store. Helpers stand in `building.py` and `crashes.py`, beside this file."""
 
 import os
-import sys
 import tempfile
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 from qarchive.store import Store
 

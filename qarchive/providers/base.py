@@ -5,6 +5,7 @@ handed to a `Stage`, and what comes back is read through `get(link)`. A provider
 functions that need no SDK's objects may be called, where the SDK is not installed.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -72,60 +73,60 @@ class Recorder(Protocol):
         """Record one execution of `target` around `send(kwargs)`, and return the SDK's job, unaltered."""
 
 
-class Provider:
+class Provider(ABC):
     """One SDK. Subclasses stand in `qarchive.providers.<name>` or come through the entry points `qarchive.providers`."""
 
     name: str
     extra: str  # `pip install 'qarchive[<extra>]'` brings the SDK
 
+    @abstractmethod
     def owns(self, native: Any) -> bool:
         """Whether `native` (a backend or a job) is this provider's; decided without importing the SDK."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wrap(self, native: Any, recorder: Recorder) -> Any:
         """An object with the interface of `native` whose executions go through `recorder`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
         """Everything about `target.run(*args, **kwargs)` before it starts. Alters none of its arguments."""
-        raise NotImplementedError
 
+    @abstractmethod
     def call_of(self, job: Any) -> tuple[Any, tuple, dict]:
         """(target, args, kwargs) of an SDK job that was not started through a wrapped object."""
-        raise NotImplementedError
 
+    @abstractmethod
     def job_id(self, job: Any) -> str | None:
         """The provider's own id of an SDK job, or None where it has none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ended(self, job: Any) -> bool:
         """Whether an SDK job has ended, well or badly, without asking a network for more than its status."""
-        raise NotImplementedError
 
+    @abstractmethod
     def when_done(self, job: Any, callback: Callable[[], None]) -> None:
         """Call `callback` once when `job` has ended, also when nobody asks for its result, also at interpreter exit."""
-        raise NotImplementedError
 
+    @abstractmethod
     def outcome(self, stage: Stage, job: Any) -> Outcome:
         """How a job ended. Called when it has; the status comes from the result, not only from the job."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_input(self, get: Get, job: Mapping[str, Any]) -> Any:
         """The SDK's own input objects of a job record. Raises MissingExtra."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_result(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> Any:
         """The SDK's own result object, equal to the original. Raises MissingExtra."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_job(self, record: Any) -> Any:
         """The SDK's own job interface over an archived job (`qarchive.job.Job`), offline. Raises MissingExtra."""
-        raise NotImplementedError
 
+    @abstractmethod
     def counts(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any], index: int) -> dict[str, int]:
         """Counts of circuit `index` as {bit string: count}, without the SDK. Raises BadInput where there are none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
         """The input as text for people, one entry per circuit (OpenQASM 3), without the SDK where it can be."""
-        raise NotImplementedError

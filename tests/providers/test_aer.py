@@ -1,9 +1,6 @@
 """Qiskit Aer: the conformance suite on the real simulator, and what is Aer's own."""
 
-import importlib.util
-import sys
-from pathlib import Path
-
+import conformance
 import pytest
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
@@ -13,10 +10,6 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import qarchive
-
-_spec = importlib.util.spec_from_file_location("conformance", Path(__file__).with_name("conformance.py"))
-conformance = sys.modules.setdefault("conformance", importlib.util.module_from_spec(_spec))
-_spec.loader.exec_module(conformance)
 
 
 def bell(name="bell", **metadata):

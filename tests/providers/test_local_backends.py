@@ -1,11 +1,11 @@
 """Local backends of the provider "qiskit": the conformance suite, primitives over them, and what would slip past a wrapper."""
 
-import importlib.util
-import sys
 import warnings
 from pathlib import Path
 
+import conformance
 import pytest
+import third_party
 from qiskit import QuantumCircuit
 from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2
 from qiskit.providers.basic_provider import BasicSimulator
@@ -19,17 +19,6 @@ from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 import qarchive
 
 HERE = Path(__file__).parent
-
-
-def _module(name):
-    spec = importlib.util.spec_from_file_location(name, HERE / f"{name}.py")
-    module = sys.modules.setdefault(name, importlib.util.module_from_spec(spec))
-    spec.loader.exec_module(module)
-    return module
-
-
-conformance = sys.modules.get("conformance") or _module("conformance")
-third_party = _module("third_party")
 
 
 def bell(name="bell", **metadata):

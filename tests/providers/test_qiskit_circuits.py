@@ -60,41 +60,15 @@ from qiskit_aer import AerSimulator
 from qiskit_aer import library as aer_library  # noqa: F401  gives circuits their save_* methods
 from qiskit_aer.noise import amplitude_damping_error, depolarizing_error
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+from staging import MemoryStage
 
 from qarchive import codec
-from qarchive.codec import decode, digest, encode
+from qarchive.codec import decode, encode
 from qarchive.columns import SHORT
 from qarchive.errors import BadInput, NotEncodable
 from qarchive.providers import qiskit_inputs, qiskit_qpy, qiskit_text
 from qarchive.providers.qiskit_circuits import structure
-from qarchive.values import Array, Link
-
-
-class MemoryStage:
-    """A stage that keeps the canonical bytes, and decodes what is asked for."""
-
-    def __init__(self):
-        self.blobs, self.keys, self.gaps, self.puts = {}, {}, [], []
-
-    def put(self, kind, value, key=None):
-        data = encode(value)
-        self.blobs[digest(data)] = data
-        self.puts.append(kind)
-        if key is not None:
-            self.keys[key] = digest(data)
-        return Link(digest(data))
-
-    def find(self, key):
-        return Link(self.keys[key]) if key in self.keys else None
-
-    def again(self, link):
-        return link.digest in self.blobs
-
-    def gap(self, what, reason):
-        self.gaps.append((what, reason))
-
-    def get(self, link):
-        return decode(self.blobs[link.digest])
+from qarchive.values import Array
 
 
 @pytest.fixture
