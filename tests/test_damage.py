@@ -395,8 +395,10 @@ def test_an_index_that_names_a_wrong_place_costs_nothing(tiny):
     (b"\xff", "is not the identity of an archive"),
     (b'{"format": 1, "id": 7, "created": ""}', "is not the identity of an archive"),
     (b'{"format": 1, "id": "00", "created": "\\ud800"}', "is not the identity of an archive"),
-    (b'{"format": 1, "id": "00", "created": ""}', "its check does not fit its content"),
-    (b'{"format": true, "id": "00", "created": "", "check": ""}', "its check does not fit its content"),
+    (b'{"format": 1, "id": "00", "created": ""}', "is not the identity of an archive"),
+    (b" " * 5000, "is not the identity of an archive"),
+    (b'{"format": 1, "id": "' + b"00" * 16 + b'", "created": ""}', "its check does not fit its content"),
+    (b'{"format": true, "id": "' + b"00" * 16 + b'", "created": "", "check": ""}', "its check does not fit its content"),
 ])  # fmt: skip
 def test_an_identity_that_does_not_fit_is_damage(tiny, content, problem):
     root, _ = tiny

@@ -8,7 +8,7 @@ import pytest
 
 from qarchive import codec, disk, pack
 from qarchive import store as stores
-from qarchive.errors import BadInput, Damaged, NotFound
+from qarchive.errors import BadInput, NotFound
 from qarchive.store import Store
 from qarchive.values import Link
 
@@ -232,14 +232,3 @@ def test_lock_files_that_were_deleted_are_made_again(store):
     job = building.build(2)
     store.commit(job.blobs, durable=True)
     assert building.lacking(store, [job]) == []
-
-
-@pytest.mark.parametrize(
-    "content", [b"[]", b"{", b'{"format": 1, "id": "00", "created": ""}', b'{"format": 1, "id": 7, "created": ""}', b" " * 5000]
-)
-def test_an_identity_that_is_none_is_damage(tmp_path, content):
-    Store.create(tmp_path / "lab").close()
-    (tmp_path / "lab" / "archive.json").write_bytes(content)
-    with pytest.raises(Damaged) as caught:
-        Store.open(tmp_path / "lab")
-    assert caught.value.reason == "is not the identity of an archive"
