@@ -188,8 +188,8 @@ def _row(*columns) -> Row:
     if check != seal(*columns):
         raise Corrupt
     fields = json.loads(columns[-1])
-    fields["created"] = Timestamp(columns[1])
-    return Row(**fields | {"tags": tuple(fields["tags"]), "names": tuple(fields["names"])})
+    fields["created"], fields["tags"], fields["names"] = Timestamp(columns[1]), tuple(fields["tags"]), tuple(fields["names"])
+    return Row(**fields)
 
 
 def _range(prefix: str) -> tuple[bytes, bytes]:
