@@ -29,8 +29,13 @@ def open(path: str | os.PathLike | None = None, *, on_error: str | None = None, 
     that cannot be recorded). Raises NoArchive, BadInput, CannotWrite, Damaged, NewerFormat.
     """
     folder, _ = config.locate(path)
-    store = Store.create(folder) if create and not (folder / MARKER).exists() else Store.open(folder)
-    return Archive(store, on_error)
+    if create and not (folder / MARKER).exists():
+        try:
+            return Archive(Store.create(folder), on_error)
+        except BadInput:
+            if not (folder / MARKER).exists():  # else another process has made it meanwhile
+                raise
+    return Archive(Store.open(folder), on_error)
 
 
 class Archive:

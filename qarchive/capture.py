@@ -113,9 +113,10 @@ class Recorder:
     def settle(self) -> None:
         """Wait until jobs that have ended have their outcomes recorded, and write what a full disk had held up."""
         with self._mutex:
-            waiting = [running for running, provider, job in self._running.values() if provider.ended(job)]
-        for running in waiting:
-            running.ended.wait(SETTLE_S)
+            under_way = list(self._running.values())
+        for running, provider, job in under_way:
+            if provider.ended(job):
+                running.ended.wait(SETTLE_S)
         with self._mutex:
             unwritten, self._unwritten = self._unwritten, []
         while unwritten:

@@ -12,6 +12,8 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 
+from filelock import FileLock
+
 from . import codec, disk, lease, pack
 from .errors import ArchiveWarning, BadInput, Damaged, NewerFormat, NoArchive, NotEncodable, NotFound, QArchiveError
 from .index import Index
@@ -55,14 +57,18 @@ class Store:
             if path.is_file():
                 raise BadInput(str(path), "is a file", "an archive is a folder")
             disk.make_folders(path)
-            if any(path.iterdir()):
+            if not _is_free(path):
                 raise BadInput(str(path), "is a folder that holds other files", "name a new or an empty one")
-            for name in ("packs", "locks"):
-                (path / name).mkdir(mode=0o700)
-            (path / "README.txt").write_text(_README, encoding="utf-8")
-            identity = {"format": FORMAT, "id": secrets.token_hex(16), "created": str(Timestamp.now())}
-            identity["check"] = _check(identity)
-            disk.replace(path / MARKER, (json.dumps(identity, indent=1) + "\n").encode())
+            for name in ("locks", "packs"):
+                (path / name).mkdir(mode=0o700, exist_ok=True)
+            making = path / "locks" / "create.lock"
+            with FileLock(making):  # whoever comes second finds the archive of the first
+                if not (path / MARKER).exists():
+                    (path / "README.txt").write_text(_README, encoding="utf-8")
+                    identity = {"format": FORMAT, "id": secrets.token_hex(16), "created": str(Timestamp.now())}
+                    identity["check"] = _check(identity)
+                    disk.replace(path / MARKER, (json.dumps(identity, indent=1) + "\n").encode())
+                making.unlink(missing_ok=True)  # those who wait for it see the marker, whatever file they lock
         except OSError as error:
             raise disk.cannot_write(path, error) from error
         return cls.open(path)
@@ -336,6 +342,15 @@ class _Syncer:
             except QArchiveError as error:
                 warnings.warn(f"jobs of the last second are not yet on the disk: {error}", ArchiveWarning, stacklevel=1)
             del store
+
+
+def _is_free(path: Path) -> bool:
+    """Whether a folder is empty, or holds only what another process's `create` has made so far, or one that was killed."""
+    names = {entry.name for entry in path.iterdir() if not entry.name.startswith(f".{MARKER}.")}
+    if not names:
+        return True
+    begun = "locks" in names and names <= {"locks", "packs", "README.txt"}
+    return begun and not any((path / "packs").glob("*"))
 
 
 def _check(identity: dict) -> str:

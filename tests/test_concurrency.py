@@ -2,6 +2,8 @@
 
 import os
 import random
+import subprocess
+import sys
 import threading
 import time
 
@@ -302,3 +304,19 @@ def test_an_index_deleted_while_many_use_it_is_made_again(folder, number):
     done.touch()
     _told([deleter, *readers])
     _sound(root, expected, writers=3)
+
+
+def test_processes_that_make_one_archive_at_once_share_it(tmp_path):
+    code = "import sys, qarchive; archive = qarchive.open(sys.argv[1]); print(archive.id)"
+    for number in range(3):
+        command = [sys.executable, "-c", code, str(tmp_path / f"lab-{number}")]
+        started = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(6)]
+        said = [process.communicate(timeout=60)[0] for process in started]
+        assert [process.returncode for process in started] == [0] * 6
+        assert len(set(said)) == 1 and len(said[0].strip()) == 32
+
+
+def test_an_archive_whose_making_was_killed_is_made_by_the_next(tmp_path):
+    (tmp_path / "lab" / "locks").mkdir(parents=True)
+    Store.create(tmp_path / "lab").close()
+    assert Store.open(tmp_path / "lab").id
