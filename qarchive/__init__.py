@@ -9,7 +9,8 @@ archive.job("latest").counts()
 
 from .archive import Archive, Jobs, open
 from .errors import ArchiveWarning, QArchiveError
+from .everything import autolog
 from .job import Job
 
 __version__ = "0.1.0"
-__all__ = ["Archive", "ArchiveWarning", "Job", "Jobs", "QArchiveError", "open"]
+__all__ = ["Archive", "ArchiveWarning", "Job", "Jobs", "QArchiveError", "autolog", "open"]

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import capture, check, codec, config, model
+from . import capture, check, clouds, codec, config, model
 from .catalog import Progress
 from .errors import Ambiguous, BadInput, MissingExtra, NotFound
 from .index import Query
 from .job import Job
+from .providers.base import Cloud
 from .store import MARKER, Store
 from .values import Timestamp
 
@@ -60,7 +61,10 @@ class Archive:
     # Recording
 
     def wrap(self, native: Any) -> Any:
-        """An object with the interface of `native` (a backend) whose every execution is archived. Raises BadInput."""
+        """An object with the interface of `native` (a backend, a primitive, a service) whose every execution is archived.
+
+        Raises BadInput for what no provider knows, and for an IBMBackend: its SDK would run it elsewhere, unseen.
+        """
         from .providers import registry  # looking needs no entry points, and reading those costs more than a listing
 
         return registry.owner(native).wrap(native, _Wrapped(self))
@@ -83,6 +87,63 @@ class Archive:
     def paused(self) -> AbstractContextManager:
         """Nothing is archived inside a `with` block. For one run: `backend.run(..., archive=False)`."""
         return capture.scope(paused=True)
+
+    # Clouds
+
+    def sync(self, client: Any = None) -> clouds.Report:
+        """Ask about every job that has not ended, and archive what is new, with the calibration of its run. Safe in cron.
+
+        `client` is an SDK's own (a QiskitRuntimeService); without one each SDK finds the user's saved credentials. What
+        cannot be asked about is in the report's `problems`. A local run whose process was killed becomes UNKNOWN.
+        """
+        from .providers import registry
+
+        self._recorder.settle()
+        return clouds.sync(self._recorder, registry.named, self._clients(client))
+
+    def recover(self, client: Any = None) -> clouds.Report:
+        """Look for jobs whose sending got no answer, and archive those that were accepted after all. Nothing is sent."""
+        from .providers import registry
+
+        self._recorder.settle()
+        return clouds.recover(self._recorder, registry.named, self._clients(client))
+
+    def fetch(self, client: Any, job_id: str | None = None, *, since: datetime | str | None = None) -> "Job | list[Job]":
+        """Archive jobs of a cloud that were never captured, with their gaps: one, or all (those made `since` then).
+
+        `client` is an SDK's own, or the name of a provider whose SDK finds the user's saved credentials. A job that is here
+        already is not fetched again; it gets its outcome if that was missing. Raises NotFound, BadInput; of several jobs
+        those that cannot be fetched are warned of.
+        """
+        from .providers import registry
+
+        provider = registry.named(client) if isinstance(client, str) else registry.owner(client)
+        if not isinstance(provider, Cloud):
+            raise BadInput(f"the provider {provider.name}", "runs here and keeps no jobs", "wrap its backends before they run")
+        if isinstance(client, str):
+            client = provider.connect()
+        else:
+            client = provider.client_of(client)
+        self._recorder.settle()
+        report = clouds.Report()
+        if job_id is not None:
+            return self._job(clouds.fetch_one(self._recorder, provider, client, job_id).digest)
+        moment = _moment("since", since)
+        listed = provider.listed(client, None if moment is None else moment.datetime)
+        found = [self._job(link.digest) for link in clouds.fetch(self._recorder, provider, client, listed, report)]
+        for provider_job, problem in report.problems.items():
+            capture.complain(f"job {provider_job} is not fetched: {problem}")
+        return found
+
+    def _clients(self, client: Any) -> clouds.Clients:
+        from .providers import registry
+
+        if client is None:
+            return clouds.Clients(None)
+        provider = registry.owner(client)
+        if not isinstance(provider, Cloud):
+            raise BadInput(f"the provider {provider.name}", "runs here and keeps no jobs", "give a client of a cloud, or none")
+        return clouds.Clients((provider, provider.client_of(client)))
 
     # Looking
 
@@ -163,7 +224,7 @@ class Archive:
         return f"<Archive {self.path}>"
 
     def _job(self, digest: bytes, row=None) -> Job:
-        return Job(self._store, digest, self._recorder.settle, row)
+        return Job(self._store, digest, self._recorder, row)
 
     def _resolve(self, reference: str) -> bytes:
         index = self._store.index
@@ -269,6 +330,7 @@ class _Wrapped:
     def __init__(self, archive: Archive):
         self._archive = archive
         self.run = archive._recorder.run
+        self.resume = archive._recorder.resume
 
     def jobs(self, **filters: Any) -> Jobs:
         return self._archive.jobs(**filters)

@@ -19,10 +19,11 @@ from . import codec, model
 from .environment import environment
 from .errors import ArchiveWarning, QArchiveError
 from .pack import Blob
-from .providers.base import Execution, Outcome, Provider
+from .providers import hooks
+from .providers.base import Cloud, Execution, Outcome, Provider
 from .stage import Stage
 from .store import Store
-from .values import Link
+from .values import Link, Timestamp
 
 SETTLE_S = 60.0  # how long a reader waits for the outcome of a job that has ended to be written
 
@@ -39,6 +40,8 @@ class Scope:
     tags: tuple[str, ...] = ()
     params: Mapping[str, Any] = field(default_factory=dict)
     paused: bool = False
+    parent: Link | None = None  # the job that the executions inside repeat
+    nested: bool = False  # what runs inside is part of an execution that is recorded already
 
     def labels(self) -> dict[str, Any]:
         fields = {"group": self.group, "tags": sorted(set(self.tags)), "params": dict(self.params)}
@@ -47,17 +50,31 @@ class Scope:
 
 _OUTSIDE = Scope()
 _scope: ContextVar[Scope] = ContextVar("qarchive_scope", default=_OUTSIDE)
+hooks.carry(_scope)
 
 
 class _Running:
-    """One execution between its start and its outcome."""
+    """One execution between its start and its outcome, told by its provider how it goes on."""
 
-    def __init__(self, stage: Stage):
+    def __init__(self, recorder: "Recorder", stage: Stage | None, provider: Provider):
+        self.recorder, self.provider = recorder, provider
         self.stage = stage  # of the start, and kept where it could not be written yet
         self.job: Link | None = None
         self.attempt: Link | None = None
+        self.native: Any = None
+        self.remote = False
         self.written = False
-        self.ended = threading.Event()  # its outcome was recorded, or given up with a warning
+        self.done = threading.Event()  # its outcome was recorded, or given up with a warning
+
+    def status(self, status: str, provider_status: str) -> None:
+        if self.written and not self.done.is_set():
+            self.recorder._note(self, status, provider_status)
+
+    def ended(self) -> None:
+        if self.done.is_set():
+            return
+        provider, native = self.provider, self.native
+        self.recorder._end(self, lambda stage: provider.outcome(stage, native), lambda: provider.job_id(native))
 
 
 _recorders: "weakref.WeakSet[Recorder]" = weakref.WeakSet()
@@ -73,24 +90,35 @@ class Recorder:
 
     def _forget(self) -> None:
         self._mutex = threading.Lock()
-        self._running: dict[int, tuple[_Running, Provider, Any]] = {}
+        self._running: dict[int, _Running] = {}
         self._known: weakref.WeakKeyDictionary[Any, Link] = weakref.WeakKeyDictionary()
         self._unwritten: list[Stage] = []
 
     # Executions
 
     def run(self, provider: Provider, target: Any, args: tuple, kwargs: dict, send: Callable[[dict], Any]) -> Any:
-        """Record one execution of `target` around `send(kwargs)`; the SDK's job is returned as it came."""
-        if not kwargs.pop("archive", True) or _scope.get().paused:
+        """Record one execution of `target` around `send(kwargs)`; the SDK's job is returned as it came.
+
+        What runs inside of it is part of it, and not recorded again.
+        """
+        outside = _scope.get()
+        if not kwargs.pop("archive", True):
+            with scope(paused=True):
+                return send(kwargs)
+        if outside.paused or outside.nested:
             return send(kwargs)
         running = self._start(provider, target, args, kwargs)
+        token = _scope.set(replace(outside, nested=True))
         try:
             job = send(kwargs)
         except BaseException as error:
-            refused = Outcome("ERROR", type(error).__name__, error=described(error))
-            self._end(running, lambda stage: refused, lambda: None)
+            self._unsent(running, error)
             raise
-        self._follow(running, provider, job)
+        finally:
+            _scope.reset(token)
+        if running.remote:
+            self._accepted(running, job)
+        self._follow(running, job)
         return job
 
     def record(self, provider: Provider, job: Any) -> Link:
@@ -98,14 +126,58 @@ class Recorder:
         with self._mutex:
             found = self._known.get(job)
         if found is None:
-            found = self._recorded(provider, provider.job_id(job))
+            found = self.find(provider, provider.job_id(job))
         if found is not None:
             return found
-        running = self._start(provider, *provider.call_of(job), raising=True)
-        self._follow(running, provider, job)
+        if isinstance(provider, Cloud):
+            running = self._adopt(provider, job)
+        else:
+            running = self._start(provider, *provider.call_of(job), raising=True)
+        self._follow(running, job)
         return running.job
 
-    def _recorded(self, provider: Provider, provider_job: str | None) -> Link | None:
+    def rerun(self, provider: Provider, parent: Link, target: Any, args: tuple, kwargs: dict) -> Link:
+        """Run an archived job again, as a child of the first; the new job."""
+        with scope(parent=parent):
+            job = provider.wrap(target, self).run(*args, **kwargs)
+        with self._mutex:
+            return self._known[job]
+
+    def resume(self, provider: Provider, job: Any) -> None:
+        """Follow an SDK job that was archived in another process and is looked at again, if it has not ended there."""
+        if _scope.get().paused:
+            return
+        found = self.find(provider, provider.job_id(job))
+        if found is None:
+            return
+        folded = self.folded(found.digest)
+        if folded.status in model.TERMINAL or folded.current is None:
+            return
+        with self._mutex:
+            if job in self._known:
+                return
+        running = _Running(self, None, provider)
+        running.job, running.attempt, running.remote, running.written = found, Link(folded.current.digest), True, True
+        self._follow(running, job)
+
+    def folded(self, job: bytes) -> model.Folded:
+        """All records of a job and what they add up to."""
+        return model.fold(job, {digest: self.store.value(digest) for digest in self.store.index.records(job)})
+
+    def follows(self, attempt: Link) -> bool:
+        """Whether the outcome of an attempt is still awaited in this process."""
+        with self._mutex:
+            return any(running.attempt == attempt for running in self._running.values())
+
+    def forget(self, attempt: Link) -> None:
+        """Follow an attempt no more: its outcome was recorded in another way."""
+        with self._mutex:
+            for number, running in list(self._running.items()):
+                if running.attempt == attempt:
+                    running.done.set()
+                    del self._running[number]
+
+    def find(self, provider: Provider, provider_job: str | None) -> Link | None:
         """The job that was archived with this id of the provider's, in this process or another."""
         rows = map(self.store.index.row, self.store.index.jobs_of_provider(provider_job) if provider_job else ())
         return next((Link(bytes.fromhex(row.id)) for row in rows if row and row.provider == provider.name), None)
@@ -113,10 +185,10 @@ class Recorder:
     def settle(self) -> None:
         """Wait until jobs that have ended have their outcomes recorded, and write what a full disk had held up."""
         with self._mutex:
-            under_way = list(self._running.values())
-        for running, provider, job in under_way:
-            if provider.ended(job):
-                running.ended.wait(SETTLE_S)
+            under_way = [(running, running.native) for running in self._running.values()]
+        for running, native in under_way:
+            if native is not None and running.provider.ended(native):
+                running.done.wait(SETTLE_S)
         with self._mutex:
             unwritten, self._unwritten = self._unwritten, []
         while unwritten:
@@ -129,9 +201,9 @@ class Recorder:
             del unwritten[0]
 
     def _start(self, provider: Provider, target: Any, args: tuple, kwargs: dict, raising: bool = False) -> _Running:
-        """Write the job and its attempt, before it is sent."""
+        """Write the job and its attempt, before it is sent; to a disk that would survive a power cut, where it costs money."""
         stage = Stage(self.store)
-        running = _Running(stage)
+        running = _Running(self, stage, provider)
         raising = raising or self.on_error == "raise"
         try:
             self.store.prepare()
@@ -142,7 +214,7 @@ class Recorder:
                     raise
                 execution = _undescribed(stage, provider, target, error)
             self._stage_start(running, execution)
-            stage.commit(durable=False)
+            stage.commit(durable=running.remote)
             running.written = True
         except BaseException as error:
             if raising or isinstance(error, _INTERRUPTS):
@@ -150,49 +222,91 @@ class Recorder:
             complain(f"a job is not yet recorded: {error}")
         return running
 
-    def _stage_start(self, running: _Running, execution: Execution) -> None:
+    def _adopt(self, provider: Cloud, job: Any) -> _Running:
+        """Write a job that was sent without us, as far as its provider can tell."""
+        stage = Stage(self.store)
+        running = _Running(self, stage, provider)
+        self.store.prepare()
+        fetched = provider.fetch(stage, job)
+        stage.gap("environment", "the job was sent without the archive")
+        self._stage_start(running, fetched.execution, fetched.created)
+        stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(fetched.sent)))
+        stage.commit(durable=True)
+        running.written = True
+        return running
+
+    def _stage_start(self, running: _Running, execution: Execution, created: Timestamp | None = None) -> None:
+        """Stage job and attempt; `created` is when a job was made that nobody captured."""
         stage = running.stage
+        running.remote = execution.remote
+        labels = _scope.get().labels()
+        if execution.tags:
+            labels["tags"] = sorted({*labels.get("tags", ()), *execution.tags})
         running.job = stage.record(model.job_record(
             provider=execution.provider, kind=execution.kind, backend=execution.backend_name, input=execution.input,
             config=execution.config, shots=execution.shots, size=execution.size, names=execution.names,
-            labels=_scope.get().labels()))  # fmt: skip
-        surroundings = stage.put_again(_environment())
+            labels=labels, parent=_scope.get().parent, created=created))  # fmt: skip
+        surroundings = stage.put_again(_environment()) if created is None else None
         running.attempt = stage.record(model.attempt_record(
             job=running.job, number=1, backend=execution.backend, environment=surroundings, calibration=execution.calibration,
-            gaps=stage.gaps, local=True))  # fmt: skip
-        for gap in stage.gaps:
-            complain(f"{gap['what']} is not archived: {gap['reason']}")
+            captured=execution.captured, gaps=stage.gaps, local=not execution.remote))  # fmt: skip
+        complain_of(stage.gaps)
 
-    def _follow(self, running: _Running, provider: Provider, job: Any) -> None:
-        """Record the outcome when the job has ended, whether or not anybody asks for it."""
+    def _unsent(self, running: _Running, error: BaseException) -> None:
+        """Record that sending raised: a local run failed, a cloud refused it, or nobody knows, and then it stays SENDING."""
+        said = described(error)
+        if not running.remote:
+            failed = Outcome("ERROR", type(error).__name__, error=said)
+            self._end(running, lambda stage: failed, lambda: None)
+        elif running.provider.refused(error):
+            refused = Outcome("REFUSED", type(error).__name__, error=said)
+            self._end(running, lambda stage: refused, lambda: None)
+        else:
+            complain(f"job {running.job}: sending it got no answer, so it may or may not run; `qarchive recover` looks for it")
+            self._note(running, "SENDING", type(error).__name__, said)
+
+    def _accepted(self, running: _Running, job: Any) -> None:
+        """Write the ids that a cloud gave a job, for good, before the user hears of it."""
+
+        def stage_ids(stage: Stage) -> None:
+            stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(running.provider.sent(job))))
+
+        self._write(running, stage_ids, durable=True, what="the provider's id")
+
+    def _note(self, running: _Running, status: str, word: str, error: Mapping | None = None) -> None:
+        """Write how an execution stands that has not ended."""
+
+        def stage_status(stage: Stage) -> None:
+            stage.record(model.status_record(
+                job=running.job, attempt=running.attempt, status=status, provider_status=word, error=error))  # fmt: skip
+
+        self._write(running, stage_status, durable=False, what="the status")
+
+    def _follow(self, running: _Running, job: Any) -> None:
+        """Record the outcome when the job has ended: of a local one whether or not anybody asks for it."""
+        running.native = job
         with self._mutex:
-            self._running[id(running)] = (running, provider, job)
+            self._running[id(running)] = running
             if running.job is not None:
                 try:
                     self._known[job] = running.job
                 except TypeError:
                     pass  # an SDK job that cannot be referred to weakly is recorded, only not recognised again
-
-        def end() -> None:
-            self._end(running, lambda stage: provider.outcome(stage, job), lambda: provider.job_id(job))
-
         try:
-            provider.when_done(job, end)
+            running.provider.follow(job, running)
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
                 raise
             complain(f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {error}")
+            if running.remote:
+                return  # it goes on elsewhere, and `sync` will ask
             unseen = Outcome("UNKNOWN", "")
             self._end(running, lambda stage: unseen, lambda: None)
 
     def _end(self, running: _Running, outcome: Callable[[Stage], Outcome], provider_job: Callable[[], str | None]) -> None:
         """Write how an execution ended. Called once, in whatever thread the job ended in."""
-        stage = Stage(self.store)
-        try:
-            if running.job is None:
-                return
-            if not running.written:
-                stage.blobs.update(running.stage.blobs)
+
+        def stage_outcome(stage: Stage) -> None:
             try:
                 found = outcome(stage)
             except BaseException as error:
@@ -200,24 +314,34 @@ class Recorder:
                     raise
                 stage.gap("result", f"{type(error).__name__}: {error}")
                 found = Outcome("UNKNOWN", "")
-            for gap in stage.gaps:
-                complain(f"{gap['what']} is not archived: {gap['reason']}")
-            stage.record(model.outcome_record(
-                job=running.job, attempt=running.attempt, status=found.status, provider_status=found.provider_status,
-                provider_job=provider_job(), result=found.result, volatile=found.volatile, error=found.error, usage=found.usage,
-                gaps=stage.gaps))  # fmt: skip
-            stage.commit(durable=False)
+            complain_of(stage.gaps)
+            record_outcome(stage, running.job, running.attempt, found, provider_job())
+
+        try:
+            self._write(running, stage_outcome, durable=running.remote, what="the outcome")
+        finally:
+            with self._mutex:
+                self._running.pop(id(running), None)
+            running.stage = running.native = None
+            running.done.set()
+
+    def _write(self, running: _Running, fill: Callable[[Stage], None], durable: bool, what: str) -> None:
+        """Commit what `fill` stages about an execution, and its start if that is not written yet. Warns, and never raises."""
+        stage = Stage(self.store)
+        try:
+            if running.job is None:
+                return
+            if not running.written:
+                stage.blobs.update(running.stage.blobs)
+            fill(stage)
+            stage.commit(durable)
+            running.written = True
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
                 raise
             with self._mutex:
                 self._unwritten.append(stage)
-            complain(f"the outcome of job {running.job} is not yet recorded: {error}")
-        finally:
-            with self._mutex:
-                self._running.pop(id(running), None)
-            running.stage = None
-            running.ended.set()
+            complain(f"{what} of job {running.job} is not yet recorded: {error}")
 
     def after_fork(self) -> None:
         """In a forked child: the parent records what it started."""
@@ -246,6 +370,21 @@ def scope(**changes: Any) -> Iterator[None]:
 def described(error: BaseException) -> dict[str, str]:
     """An exception as plain values."""
     return {"type": f"{type(error).__module__}.{type(error).__qualname__}", "message": str(error)}
+
+
+def record_outcome(stage: Stage, job: Link, attempt: Link, found: Outcome, provider_job: str | None) -> None:
+    """Stage how an attempt ended, and the calibrations that came to be known with it."""
+    for captured in found.calibrations:
+        stage.record(model.calibration_record(
+            job=job, attempt=attempt, calibration=captured.calibration, phase=captured.phase, captured=captured.at))  # fmt: skip
+    stage.record(model.outcome_record(
+        job=job, attempt=attempt, status=found.status, provider_status=found.provider_status, provider_job=provider_job,
+        result=found.result, volatile=found.volatile, error=found.error, usage=found.usage, gaps=stage.gaps))  # fmt: skip
+
+
+def complain_of(gaps: list[dict[str, str]]) -> None:
+    for gap in gaps:
+        complain(f"{gap['what']} is not archived: {gap['reason']}")
 
 
 def complain(message: str) -> None:

@@ -24,7 +24,6 @@ TUPLE, SET, MAP, COMPLEX, BIGINT, TIMESTAMP, ARRAY, CHUNKED, LINK, TYPED = range
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")
 _SCALARS = frozenset({str, bool, type(None)})
 _QUICK = frozenset({str, bool, type(None), int})
-_TEXT = frozenset({str})
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 64) - 1  # of the integers that msgpack holds
 _PARTS = {ARRAY: 3, CHUNKED: 2, TYPED: 2}  # items of the lists that these ext types hold
 
@@ -103,9 +102,9 @@ def links(value: object) -> Iterator[Link]:
 def _encode(value, spill, tags) -> bytes:
     try:
         try:
-            return msgpack.packb(_Encoder(spill, tags, _QUICK).plain(value, 1), strict_types=True)
+            return _packed(_Encoder(spill, tags, _QUICK).plain(value, 1))
         except OverflowError:  # an integer beyond 64 bits somewhere, which is rare: again, with a look at each of them
-            return msgpack.packb(_Encoder(spill, tags, _SCALARS).plain(value, 1), strict_types=True)
+            return _packed(_Encoder(spill, tags, _SCALARS).plain(value, 1))
     except UnicodeEncodeError:
         raise NotEncodable("text with a lone surrogate") from None
     except (RecursionError, MemoryError, ValueError) as error:  # ValueError: an ext value beyond msgpack's 4 GiB
@@ -115,8 +114,8 @@ def _encode(value, spill, tags) -> bytes:
 class _Encoder:
     """Values as msgpack's packer writes them canonically: maps in order, one NaN, ext types packed.
 
-    Values of the types in `passed` are left to the packer. They are passed over where they stand in lists and maps: a call for
-    each of them would be most of the time.
+    Values of the types in `passed` are left to the packer. They are passed over where they stand in lists and maps, and the
+    others go from there to the packer of their type: a call for each of them would be most of the time.
     """
 
     __slots__ = ("passed", "spill", "tags")
@@ -126,48 +125,59 @@ class _Encoder:
 
     def plain(self, value, depth):
         kind = type(value)
-        if kind in self.passed:
-            return value
-        if kind is float:
-            return value if value == value else math.nan
-        if kind is bytes:
-            return value if len(value) <= CHUNK else self.plain(_chunk(value, self.spill), depth)
-        if kind is int and _LOWEST <= value <= _HIGHEST:
-            return value
-        if depth > MAX_DEPTH:
-            raise NotEncodable(f"nested more than {MAX_DEPTH} deep")
-        if kind is dict:
-            return self._map(value, depth + 1) if _TEXT.issuperset(map(type, value)) else self._pairs(value, depth + 1)
-        if kind is list:
-            return self._list(value, depth + 1)
-        pack = _PACKERS.get(kind)
-        if pack is not None:
-            return pack(self, value, depth + 1)
-        if kind.__module__ == "numpy":
-            return self.plain(_from_numpy(value, kind), depth)
-        raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__}")
+        return value if kind in self.passed else _PACKERS.get(kind, _Encoder._other)(self, value, depth)
 
-    def _list(self, items, depth):
-        passed, plain = self.passed, []
-        if passed.issuperset(map(type, items)):
-            return items
+    def _list(self, value, depth):
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        passed = self.passed
+        for item in value:
+            if type(item) not in passed:
+                break
+        else:
+            return value
+        inner, find, other, plain = depth + 1, _PACKERS.get, _Encoder._other, []
         try:
-            for item in items:
-                plain.append(item if type(item) in passed else self.plain(item, depth))
+            for item in value:
+                kind = type(item)
+                plain.append(item if kind in passed else find(kind, other)(self, item, inner))
         except NotEncodable as error:
             raise _inside(error, len(plain)) from None
         return plain
 
-    def _map(self, items, depth):
-        passed, plain = self.passed, {}
+    def _map(self, value, depth):
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        keys = list(value)
+        for key in keys:
+            if type(key) is not str:
+                return self._pairs(value, depth)
+        keys.sort()  # code point order is the order of UTF-8 bytes
+        inner, passed, find, other, plain = depth + 1, self.passed, _PACKERS.get, _Encoder._other, {}
         key = None
         try:
-            for key in sorted(items):  # code point order is the order of UTF-8 bytes
-                item = items[key]
-                plain[key] = item if type(item) in passed else self.plain(item, depth)
+            for key in keys:
+                item = value[key]
+                kind = type(item)
+                plain[key] = item if kind in passed else find(kind, other)(self, item, inner)
         except NotEncodable as error:
             raise _inside(error, key) from None
         return plain
+
+    def _float(self, value, depth):
+        return value if value == value else math.nan
+
+    def _bytes(self, value, depth):
+        return value if len(value) <= CHUNK else self._chunked(_chunk(value, self.spill), depth)
+
+    def _int(self, value, depth):
+        return value if _LOWEST <= value <= _HIGHEST else _ext(BIGINT, _bigint(value), depth)
+
+    def _other(self, value, depth):
+        kind = type(value)
+        if kind.__module__ == "numpy":
+            return self.plain(_from_numpy(value, kind), depth)
+        raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__}")
 
     def _at(self, value, depth, key):
         try:
@@ -175,80 +185,96 @@ class _Encoder:
         except NotEncodable as error:
             raise _inside(error, key) from None
 
-    def _packed(self, value, depth) -> bytes:
+    def _item(self, value, depth) -> bytes:
         """A key or an item of a set, which must not be in chunks."""
-        return msgpack.packb(_Encoder(None, self.tags, self.passed).plain(value, depth), strict_types=True)
+        return _packed(_Encoder(None, self.tags, self.passed).plain(value, depth))
 
     def _pairs(self, value, depth):
         """A map with other keys: [key, value, key, value, ...] in the order of the keys' canonical bytes."""
-        keys = sorted(((self._packed(key, depth), key) for key in value), key=lambda pair: pair[0])
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        keys = sorted(((self._item(key, depth + 1), key) for key in value), key=lambda pair: pair[0])
         _distinct([packed for packed, _ in keys])
         content = []
         for packed, key in keys:
-            content += [packed, msgpack.packb(self._at(value[key], depth, key), strict_types=True)]
-        return _ext_of_packed(MAP, content)
+            content += [packed, _packed(self._at(value[key], depth + 1, key))]
+        return _ext(MAP, _joined(content), depth)
 
     def _tuple(self, value, depth):
-        return _ext(TUPLE, self._list(list(value), depth))
+        return _ext(TUPLE, _packed(self._list(list(value), depth)), depth)
 
     def _set(self, value, depth):
-        return _ext_of_packed(SET, _distinct(sorted(self._packed(item, depth) for item in value)))
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        return _ext(SET, _joined(_distinct(sorted(self._item(item, depth + 1) for item in value))), depth)
 
     def _link(self, value, depth):
         if type(value.digest) is not bytes or len(value.digest) != 32:
             raise NotEncodable("a link that is not 32 bytes")
-        return msgpack.ExtType(LINK, value.digest)
+        return _ext(LINK, value.digest, depth)
 
     def _timestamp(self, value, depth):
         if type(value.ns) is not int or not _LOWEST <= value.ns < 1 << 63:
             raise NotEncodable("a time beyond the years 1677 to 2262")
-        return msgpack.ExtType(TIMESTAMP, value.ns.to_bytes(8, "big", signed=True))
+        return _ext(TIMESTAMP, value.ns.to_bytes(8, "big", signed=True), depth)
 
     def _typed(self, value, depth):
-        if type(value.tag) is not str or not _TAG.match(value.tag):
+        tag = value.tag
+        if type(tag) is not str or not (tag in TAGS or _TAG.match(tag)):
             raise NotEncodable("a type tag that is no name")
-        if self.tags is not None and value.tag not in self.tags:
-            raise NotEncodable(f"the type tag {value.tag!r} is not registered")
-        return _ext(TYPED, [value.tag, self._at(value.value, depth, f"<{value.tag}>")])
+        if self.tags is not None and tag not in self.tags:
+            raise NotEncodable(f"the type tag {tag!r} is not registered")
+        if depth > MAX_DEPTH:
+            raise _too_deep()
+        return _ext(TYPED, _packed([tag, self._at(value.value, depth + 1, f"<{tag}>")]), depth)
 
     def _complex(self, value, depth):
-        return msgpack.ExtType(COMPLEX, _double(value.real) + _double(value.imag))
-
-    def _big(self, value, depth):
-        return msgpack.ExtType(BIGINT, _bigint(value))
+        return _ext(COMPLEX, _double(value.real) + _double(value.imag), depth)
 
     def _array(self, value, depth):
         _check_array(value)
         if type(value.data) is Chunked:
-            raw = self.plain(value.data, depth)
+            raw = self._chunked(value.data, depth + 1)
         elif len(value.data) > CHUNK:
-            raw = self.plain(_chunk(value.data, self.spill), depth)
+            raw = self._chunked(_chunk(value.data, self.spill), depth + 1)
         else:
             raw = bytes(value.data)
-        return _ext(ARRAY, [value.dtype, self.plain(list(value.shape), depth), raw])
+        return _ext(ARRAY, _packed([value.dtype, self._list(list(value.shape), depth + 1), raw]), depth)
 
     def _chunked(self, value, depth):
         if value.length <= CHUNK or len(value.links) != -(-value.length // CHUNK):
             raise NotEncodable("a chunked byte string with the wrong number of chunks")
-        return _ext(CHUNKED, [value.length, self.plain(list(value.links), depth)])
+        return _ext(CHUNKED, _packed([value.length, self._list(list(value.links), depth + 1)]), depth)
 
 
-_PACKERS = {tuple: _Encoder._tuple, set: _Encoder._set, Link: _Encoder._link, Timestamp: _Encoder._timestamp,
-            Typed: _Encoder._typed, complex: _Encoder._complex, int: _Encoder._big, Array: _Encoder._array,
-            Chunked: _Encoder._chunked}  # fmt: skip
+_PACKERS = {dict: _Encoder._map, list: _Encoder._list, float: _Encoder._float, bytes: _Encoder._bytes, int: _Encoder._int,
+            tuple: _Encoder._tuple, set: _Encoder._set, Link: _Encoder._link, Timestamp: _Encoder._timestamp,
+            Typed: _Encoder._typed, complex: _Encoder._complex, Array: _Encoder._array, Chunked: _Encoder._chunked}  # fmt: skip
+
+
+def _packed(plain) -> bytes:
+    return msgpack.Packer(strict_types=True).pack(plain)
+
+
+def _too_deep() -> NotEncodable:
+    return NotEncodable(f"nested more than {MAX_DEPTH} deep")
+
+
+def _ext(code: int, payload: bytes, depth: int) -> msgpack.ExtType:
+    """An ext value; msgpack's own constructor looks at its arguments in Python, which takes longer than to pack them."""
+    if depth > MAX_DEPTH:
+        raise _too_deep()
+    return tuple.__new__(msgpack.ExtType, (code, payload))
+
+
+def _joined(items: list[bytes]) -> bytes:
+    """The list of values that are packed already."""
+    return msgpack.Packer().pack_array_header(len(items)) + b"".join(items)
 
 
 def _inside(error: NotEncodable, key) -> NotEncodable:
     """The error with the place of the value that holds what it is about."""
     return NotEncodable(error.reason, f"{key}.{error.path}" if error.path else str(key))
-
-
-def _ext(code, content):
-    return msgpack.ExtType(code, msgpack.packb(content, strict_types=True))
-
-
-def _ext_of_packed(code, items):
-    return msgpack.ExtType(code, msgpack.Packer().pack_array_header(len(items)) + b"".join(items))
 
 
 def _distinct(items: list[bytes]) -> list[bytes]:
@@ -308,9 +334,13 @@ class _Decoder:
         self.in_array = False
 
     def unpack(self, encoded):
-        return msgpack.unpackb(encoded, ext_hook=self._ext, strict_map_key=True, raw=False)
+        return msgpack.unpackb(encoded, ext_hook=self._ext)
 
     def _ext(self, code, data):
+        if code == LINK:
+            return Link(data)
+        if code == TIMESTAMP:
+            return Timestamp(int.from_bytes(_sized(data, 8), "big", signed=True))
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep")
@@ -322,10 +352,6 @@ class _Decoder:
             self.in_array = in_array
 
     def _value(self, code, data, in_array):
-        if code == LINK:
-            return Link(bytes(data))
-        if code == TIMESTAMP:
-            return Timestamp(int.from_bytes(_sized(data, 8), "big", signed=True))
         if code == COMPLEX:
             _sized(data, 16)
             return complex(msgpack.unpackb(b"\xcb" + data[:8]), msgpack.unpackb(b"\xcb" + data[8:]))

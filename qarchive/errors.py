@@ -129,5 +129,16 @@ class JobFailed(QArchiveError):
         super().__init__(f"job {job} ended as {status} without a result: {error or 'the provider gave no reason'}")
 
 
+class NotAnswered(QArchiveError):
+    """Jobs that a cloud could not be asked about. `reason` is that of the first of them."""
+
+    exit_code = 9
+
+    def __init__(self, jobs: int, reason: str):
+        self.jobs, self.reason = jobs, reason
+        what = "1 job" if jobs == 1 else f"{jobs} jobs"
+        super().__init__(f"{what} could not be asked about: {reason}")
+
+
 class ArchiveWarning(UserWarning):
     """Something could not be captured or recorded. The user's run went on."""

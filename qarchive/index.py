@@ -111,6 +111,11 @@ class Index(Catalog):
         sql = f"SELECT {_ROW} FROM jobs WHERE id = ?"
         return self.ask(lambda db: next((_row(*found) for found in db.execute(sql, (job,))), None))
 
+    def unfinished(self) -> list[bytes]:
+        """Ids of the jobs that were sent and have not ended as far as anybody saw, mock jobs too, in order of creation."""
+        sql = "SELECT id FROM jobs WHERE status IN ('SENDING', 'QUEUED', 'RUNNING', 'PAUSED') ORDER BY created, id"
+        return self.column(sql)
+
     def jobs_with_prefix(self, prefix: str, limit: int) -> list[bytes]:
         """Ids that begin with `prefix`, hexadecimal digits, in order."""
         return self.column("SELECT id FROM jobs WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?", *_range(prefix), limit)

@@ -1,31 +1,44 @@
 """One archived job, as its reader sees it: what went in, how it ran, what came out."""
 
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
 
 from . import codec, model
-from .errors import JobFailed, NotFinished
+from .calibration import Calibration
+from .errors import BadInput, JobFailed, NotEncodable, NotFinished, NotFound
 from .index import Row
+from .stage import Stage
 from .store import Store
 from .values import Link
 
 POLL_S = 0.05
 
 
+class Recorder(Protocol):
+    """What jobs need of the way in."""
+
+    def settle(self) -> None:
+        """Wait until jobs that have ended have their outcomes recorded."""
+
+    def rerun(self, provider: Any, parent: Link, target: Any, args: tuple, kwargs: dict) -> Link:
+        """Run an archived job again, as a child of the first; the new job."""
+
+
 class Job:
     """An archived job. It is read when it is asked for something, and again while it has not ended."""
 
-    def __init__(self, store: Store, digest: bytes, settle: Callable[[], None], row: Row | None = None):
-        self._store, self._digest, self._settle, self._row = store, digest, settle, row
+    def __init__(self, store: Store, digest: bytes, recorder: Recorder, row: Row | None = None):
+        self._store, self._digest, self._recorder, self._row = store, digest, recorder, row
         self._read: model.Folded | None = None
 
     @property
     def row(self) -> Row:
         """The job as listings show it."""
         if self._row is None:
-            self._settle()
+            self._recorder.settle()
             self._row = self._store.index.row(self._digest)
         return self._row
 
@@ -33,7 +46,7 @@ class Job:
     def folded(self) -> model.Folded:
         """All records of the job and what they add up to."""
         if self._read is None or self._read.status not in model.TERMINAL:
-            self._settle()
+            self._recorder.settle()
             records = {digest: self._store.value(digest) for digest in self._store.index.records(self._digest)}
             self._read = model.fold(self._digest, records)
         return self._read
@@ -42,7 +55,7 @@ class Job:
     def record(self) -> dict[str, Any]:
         """The job record, as it was written."""
         if self._read is None:
-            self._settle()
+            self._recorder.settle()
             return self._store.value(self._digest)
         return self._read.record
 
@@ -76,7 +89,7 @@ class Job:
     def created(self) -> datetime:
         """When the job was recorded, in UTC, to the microsecond."""
         moment = self._row.created if self._row else self.record["created"]
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment.ns // 1000)
+        return moment.datetime
 
     @property
     def shots(self) -> int | None:
@@ -109,10 +122,14 @@ class Job:
         return self._of_attempt("backend")
 
     @property
-    def calibrations(self) -> list[dict[str, Any]]:
-        """Calibrations captured with the job, as plain values, in order of the phases; empty where there is none."""
-        found = self._of_attempt("calibration")
-        return [found] if found else []
+    def calibrations(self) -> list[Calibration]:
+        """Calibrations of the device: as the job was sent ("submit"), as it ran ("run"), as they were fetched later.
+
+        Empty where there is none; `gaps` says why.
+        """
+        current = self.folded.current
+        return [Calibration(phase, str(link), captured and captured.datetime, self._value)
+                for phase, link, captured in (current.calibrations if current else ())]  # fmt: skip
 
     @property
     def environment(self) -> dict[str, Any] | None:
@@ -146,6 +163,46 @@ class Job:
             found += attempt.later
         return [{"digest": digest.hex(), **record} for digest, record in (*found, *folded.others)]
 
+    def attach(self, name: str, value: Any) -> None:
+        """Keep something with the job under a name: the circuit before transpilation ("logical"), a figure, a script.
+
+        `value` is an object of the job's SDK (a circuit, a list of them), a `pathlib.Path` (the file's name and bytes), or a
+        plain value. A second one of the same name is kept beside the first, and shown instead. Raises BadInput, CannotWrite.
+        """
+        stage = Stage(self._store)
+        if isinstance(value, Path):
+            try:
+                held = {"type": "file", "name": value.name, "content": value.read_bytes()}
+            except OSError as error:
+                raise BadInput(str(value), f"cannot be read ({error.strerror})") from error
+        else:
+            try:
+                codec.encode(value)
+                held = {"type": "value", "value": value}
+            except NotEncodable as error:
+                held = self._provider().put_attachment(stage, value)
+                if held is None:
+                    raise BadInput(f"the attachment {name!r}", str(error), "give a circuit, a Path or a plain value") from None
+        stage.record(model.attachment_record(job=Link(self._digest), name=name, value=stage.put("attachment", held)))
+        stage.commit(durable=True)
+        self._read = None
+
+    @property
+    def attachments(self) -> list[str]:
+        """The names under which something is attached, in order."""
+        return sorted({record["name"] for _, record in self.folded.others if record["type"] == "attachment"})
+
+    def attachment(self, name: str) -> Any:
+        """What was attached under a name, the last of several; of a file its bytes. Raises NotFound, MissingExtra."""
+        found = [(record["created"], digest, record["value"]) for digest, record in self.folded.others
+                 if record["type"] == "attachment" and record["name"] == name]  # fmt: skip
+        if not found:
+            raise NotFound(f"the attachment {name!r}", f"job {self.id[:12]}", f"it has {', '.join(self.attachments) or 'none'}")
+        held = self._value(max(found)[2])
+        if held["type"] in ("value", "file"):
+            return held["value" if held["type"] == "value" else "content"]
+        return self._provider().load_attachment(self._value, held)
+
     @property
     def seal(self) -> str:
         """The digest of job, attempt, one outcome and all that they reach: what a paper cites. Raises NotFinished."""
@@ -154,7 +211,7 @@ class Job:
         roots = [
             self._digest,
             current.digest,
-            *(digest for digest, record in current.later if record is outcome or record["type"] == "sent"),
+            *(digest for digest, record in current.later if record is outcome or record["type"] == "sent" or _is_sealed(record)),
         ]
         reached, pending = set(), roots
         while pending:
@@ -200,14 +257,7 @@ class Job:
 
         Empty where the result is not a list of circuits' results. Raises NotFinished, JobFailed.
         """
-        outcome = self._with_result()
-        result = self._value(outcome["result"])
-        experiments = result.get("results", ()) if type(result) is dict else ()
-        found = [dict(experiment.get("data", {})) for experiment in experiments]
-        for index, values in enumerate(found):
-            if "counts" in values:
-                values["counts"] = self._provider().counts(lambda link: result, self.record, outcome, index)
-        return found
+        return self._provider().data(self._value, self.record, self._with_result())
 
     def wait(self) -> None:
         """Return when the job has ended and its outcome is recorded."""
@@ -226,6 +276,31 @@ class Job:
     def native(self) -> Any:
         """The SDK's own job interface over this job, offline: reads work, submit and cancel raise. Raises MissingExtra."""
         return self._provider().load_job(self)
+
+    def rebuild(self, phase: str | None = None) -> Any:
+        """A backend that runs here, offline, made from what was archived of the job's: a simulator with the device's Target
+        and the noise of its calibration at `phase` ("submit", "run", "retrieval"; None: the last one known).
+
+        Raises BadInput where there is no such calibration or the snapshot does not say enough, MissingExtra.
+        """
+        found = [calibration for calibration in self.calibrations if phase in (None, calibration.phase)]
+        if phase is not None and not found:
+            known = ", ".join(calibration.phase for calibration in self.calibrations) or "none"
+            raise BadInput(f"the phase {phase!r}", f"job {self.id[:12]} has no calibration of it", f"it has {known}")
+        calibration = Link(bytes.fromhex(found[-1].digest)) if found else None
+        return self._provider().load_backend(self._value, self.record, self.backend_snapshot or {}, calibration)
+
+    def rerun(self, backend: Any = None) -> "Job":
+        """Run the archived input again and archive it as a child of this job: on `backend`, or on `rebuild()`.
+
+        The child may still be running. Raises BadInput, MissingExtra.
+        """
+        provider = self._provider()
+        target, args, kwargs = provider.load_call(self._value, self.record, self.rebuild() if backend is None else backend)
+        from .providers import registry
+
+        child = self._recorder.rerun(registry.owner(target), Link(self._digest), target, args, kwargs)
+        return Job(self._store, child.digest, self._recorder)
 
     @property
     def outcome(self) -> dict[str, Any] | None:
@@ -269,3 +344,8 @@ class Job:
 
     def __hash__(self) -> int:
         return hash(self._digest)
+
+
+def _is_sealed(record: Mapping[str, Any]) -> bool:
+    """Whether a record is about the calibration that a job was sent or run with."""
+    return record["type"] == "calibration" and record["phase"] in ("submit", "run")

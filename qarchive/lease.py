@@ -168,6 +168,17 @@ def acquire(packs: Path, locks: Path, quarantine: Path, candidates: Iterable[tup
     return Lease(path, lock, disk.create(path), 0)
 
 
+def is_free(locks: Path, name: str) -> bool:
+    """Whether nobody holds the lease of a pack."""
+    lock = _lock(locks, name)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
 def _lock(locks: Path, name: str) -> FileLock:
     return FileLock(locks / f"{name}.lock", thread_local=False, fallback_to_soft=False)
 

@@ -88,23 +88,28 @@ _FIELDS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
             "number": _number,
             "status": _text,
             "backend": _link,
-            "environment": _link,
             "created": _time,
             "nonce": _bytes,
         },
-        {"calibration": _link, "gaps": _gaps},
+        {"environment": _link, "calibration": _link, "captured": _time, "gaps": _gaps},
     ),
     "sent": (
         {"job": _link, "attempt": _link, "status": _text, "provider_job": _text, "created": _time},
-        {"batch": _text, "session": _text},
+        {"batch": _text, "session": _text, "instance": _text},
     ),
     "outcome": (
         {"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time},
         {"provider_job": _text, "result": _link, "volatile": _texts_keys, "error": _error, "usage": _texts_keys, "gaps": _gaps},
     ),
-    "status": ({"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time}, {}),
-    "calibration": ({"job": _link, "attempt": _link, "calibration": _link, "created": _time}, {}),
-    "attachment": ({"job": _link, "created": _time}, {}),
+    "status": (
+        {"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time},
+        {"error": _error},
+    ),
+    "calibration": (
+        {"job": _link, "attempt": _link, "calibration": _link, "phase": _text, "captured": _time, "created": _time},
+        {},
+    ),
+    "attachment": ({"job": _link, "name": _text, "value": _link, "created": _time}, {}),
     "annotation": ({"job": _link, "created": _time}, {}),
 }
 RECORD_TYPES = tuple(_FIELDS)
@@ -139,6 +144,7 @@ def job_record(
     names: Iterable[str] = (),
     labels: Mapping[str, Any] | None = None,
     parent: Link | None = None,
+    created: Timestamp | None = None,
 ) -> dict:
     """What is to be executed. Its digest is the job's id; the nonce keeps equal executions apart."""
     record = {
@@ -150,7 +156,7 @@ def job_record(
         "config": config,
         "shots": shots,
         "size": size,
-        "created": Timestamp.now(),
+        "created": created or Timestamp.now(),
         "nonce": secrets.token_bytes(16),
     }
     optional = {"names": list(names), "labels": dict(labels or {}), "parent": parent}
@@ -158,7 +164,15 @@ def job_record(
 
 
 def attempt_record(
-    *, job: Link, number: int, backend: Link, environment: Link, calibration: Link | None, gaps: list[dict], local: bool
+    *,
+    job: Link,
+    number: int,
+    backend: Link,
+    environment: Link | None,
+    calibration: Link | None,
+    captured: Timestamp | None = None,
+    gaps: list[dict],
+    local: bool,
 ) -> dict:
     """One sending of a job, written before it. A local one runs at once, so it stands for RUNNING; else for SENDING."""
     record = {
@@ -167,11 +181,10 @@ def attempt_record(
         "number": number,
         "status": "RUNNING" if local else "SENDING",
         "backend": backend,
-        "environment": environment,
         "created": Timestamp.now(),
         "nonce": secrets.token_bytes(8),
     }
-    optional = {"calibration": calibration, "gaps": gaps}
+    optional = {"environment": environment, "calibration": calibration, "captured": captured, "gaps": gaps}
     return record | {key: value for key, value in optional.items() if value}
 
 
@@ -208,17 +221,48 @@ def outcome_record(
     return record | {key: value for key, value in optional.items() if value}
 
 
-def sent_record(*, job: Link, attempt: Link, provider_job: str, **ids: str) -> dict:
-    """The provider accepted an attempt and gave it an id (and perhaps a batch's and a session's)."""
-    return {
+def sent_record(*, job: Link, attempt: Link, provider_job: str, **ids: str | None) -> dict:
+    """The provider accepted an attempt and gave it an id (and perhaps a batch's, a session's and an instance's)."""
+    record = {
         "type": "sent",
         "job": job,
         "attempt": attempt,
         "status": "QUEUED",
         "provider_job": provider_job,
         "created": Timestamp.now(),
-        **ids,
     }
+    return record | {key: value for key, value in ids.items() if value}
+
+
+def status_record(*, job: Link, attempt: Link, status: str, provider_status: str, error: Mapping | None = None) -> dict:
+    """How an attempt stands on its way, or why nobody knows how it stands."""
+    record = {
+        "type": "status",
+        "job": job,
+        "attempt": attempt,
+        "status": status,
+        "provider_status": provider_status,
+        "created": Timestamp.now(),
+    }
+    return record | ({"error": dict(error)} if error else {})
+
+
+def calibration_record(*, job: Link, attempt: Link, calibration: Link, phase: str, captured: Timestamp) -> dict:
+    """A calibration of the device of an attempt, asked for after it was sent."""
+    return {
+        "type": "calibration",
+        "job": job,
+        "attempt": attempt,
+        "calibration": calibration,
+        "phase": phase,
+        "captured": captured,
+        "created": Timestamp.now(),
+    }
+
+
+def attachment_record(*, job: Link, name: str, value: Link) -> dict:
+    """Something that people add to a job under a name; a later one of the same name does not undo an earlier one."""
+    return {"type": "attachment", "job": job, "name": name, "value": value, "created": Timestamp.now()}
 
 
 def job_of(digest: bytes, record: Mapping[str, Any]) -> bytes:
@@ -235,8 +279,20 @@ class Attempt:
     later: tuple[tuple[bytes, Mapping[str, Any]], ...] = ()
 
     @property
+    def link(self) -> Link:
+        return Link(self.digest)
+
+    @property
     def number(self) -> int:
         return self.record["number"] if self.record else 0
+
+    @property
+    def calibrations(self) -> list[tuple[str, Link, Timestamp | None]]:
+        """(phase, calibration, when it was asked for), that of sending first, then by time; equal ones once."""
+        at_sending = self.record.get("calibration") if self.record else None
+        found = [("submit", at_sending, self.record.get("captured"))] if at_sending else []
+        later = [(r["captured"], r["phase"], r["calibration"]) for _, r in self.later if r["type"] == "calibration"]
+        return found + [(phase, link, captured) for captured, phase, link in sorted(set(later))]
 
     @cached_property
     def status(self) -> str:

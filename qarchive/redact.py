@@ -23,8 +23,28 @@ _MARKS = ("eyj", "bearer", "crn:", "://", "sk-", "sk_", "pk-", "pk_", "ghp", "gh
 _MARKS_IN_BLOBS = (*_MARKS, "token", "key", "passw", "secret", "authorization", "credential", "cookie")
 
 
+# What this process has learnt to be secret, by no shape that it has: IBM's keys are 44 letters. Longer ones first.
+_known: tuple[str, ...] = ()
+_SECRET_MIN = 8  # shorter texts would be found in everything
+
+
+def learn(*secrets: str | None) -> None:
+    """Remove these texts, too, wherever they stand, from now on and in this process. None and short ones are passed over."""
+    global _known
+    found = {secret for secret in secrets if secret and len(secret) >= _SECRET_MIN}
+    if not found.issubset(_known):
+        _known = tuple(sorted({*_known, *found}, key=lambda secret: (-len(secret), secret)))
+
+
+def holds_known(encoded: bytes) -> bool:
+    """Whether canonical bytes hold something that was learnt to be secret."""
+    return any(secret.encode() in encoded for secret in _known)
+
+
 def suspects(encoded: bytes) -> bool:
     """Whether canonical bytes may hold something that `tree` would remove: quick, and never wrongly False."""
+    if _known and holds_known(encoded):
+        return True
     lowered = encoded.lower().decode("latin-1")  # as text, which is searched several times as fast
     for mark in _MARKS_IN_BLOBS:  # noqa: SIM110  a generator would take three times as long
         if mark in lowered:
@@ -34,6 +54,8 @@ def suspects(encoded: bytes) -> bool:
 
 def text(value: str) -> str:
     """`value` with every credential in it replaced by `[redacted KIND]`."""
+    for secret in _known:
+        value = value.replace(secret, "[redacted secret]")
     lowered = value.lower()
     if any(mark in lowered for mark in _MARKS):
         for kind, shape in _SHAPES:
@@ -50,8 +72,8 @@ def tree(value: Any) -> Any:
     if kind is str:
         return text(value)
     if kind is dict:
-        clean = {key: Typed("redacted", "key") if _tells(key, item) else tree(item) for key, item in value.items()}
-        return value if all(clean[key] is value[key] for key in value) else clean
+        clean = {tree(key): Typed("redacted", "key") if _tells(key, item) else tree(item) for key, item in value.items()}
+        return value if all(key in clean and clean[key] is item for key, item in value.items()) else clean
     if kind is list or kind is tuple:
         clean = [tree(item) for item in value]
         return value if all(map(lambda new, old: new is old, clean, value)) else kind(clean)

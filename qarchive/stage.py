@@ -1,11 +1,12 @@
 """The stage: what one commit will bring, gathered in memory. Providers put values here and never see a disk."""
 
 from . import codec, redact
+from .errors import NotEncodable
 from .pack import RECORD, Blob
 from .store import Store
 from .values import Link
 
-# Payloads in a provider's own format, and numbers: nobody's text, so no credentials to look for.
+# Payloads in a provider's own format, and numbers: hardly anybody's text, where only known credentials are looked for.
 _OPAQUE = frozenset({"circuit", "qpy", "noise", "chunk"})
 
 
@@ -21,7 +22,10 @@ class Stage:
     def put(self, kind: str, value: object, key: bytes | None = None) -> Link:
         """Keep `value` as a blob of its own, without its credentials. Raises NotEncodable."""
         data = codec.encode(value, self._spill)
-        if kind not in _OPAQUE and redact.suspects(data):
+        if kind in _OPAQUE:
+            if redact.holds_known(data):
+                raise NotEncodable("it holds a credential")
+        elif redact.suspects(data):
             clean = redact.tree(value)
             if clean is not value:
                 self.gap(kind, "a credential was removed")
@@ -44,6 +48,10 @@ class Stage:
     def gap(self, what: str, reason: str) -> None:
         """Say that `what` is not in the archive, and why."""
         self.gaps.append({"what": what, "reason": redact.text(reason)})
+
+    def conceal(self, *secrets: str | None) -> None:
+        """Never store these texts, in this or any later stage of the process."""
+        redact.learn(*secrets)
 
     def put_again(self, blob: Blob) -> Link:
         """Keep a blob that was made before and does not change; it costs nothing where the archive has it."""

@@ -295,6 +295,21 @@ class Store:
         """The decoded value of a blob, with long byte strings read into memory."""
         return codec.decode(self.get(digest), fetch=lambda link: self.get(link.digest))
 
+    def writer_is_gone(self, digest: bytes) -> bool:
+        """Whether the process that wrote a blob has certainly left: nobody leases its pack, which is not sealed.
+
+        False where that cannot be told. Of a pack that this process leases, what was there before is somebody else's.
+        """
+        with self._mutex:
+            own, here = self._lease.name if self._lease else None, digest in self._own
+        for path, _ in self.index.places(digest):
+            if path.name == own:
+                if not here:
+                    return True
+            elif path.name in {name for name, _, _ in self.index.open_packs()} and lease.is_free(self.locks, path.name):
+                return True
+        return False
+
     # Forks
 
     def on_fork(self, callback: Callable[[], None]) -> None:

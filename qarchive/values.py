@@ -22,13 +22,26 @@ STRUCT_CODES = {"|b1": "?", "|i1": "b", "|u1": "B", "<i2": "h", "<u2": "H", "<i4
 TAGS = frozenset(
     """
     counts memory redacted
-    numpy.scalar datetime slice range
-    aer.Statevector aer.DensityMatrix aer.Operator aer.SuperOp aer.StabilizerState
-    aer.AerStatevector aer.AerDensityMatrix aer.PauliLindbladError aer.instruction
-    qiskit.Clifford qiskit.Pauli qiskit.PauliList qiskit.SparsePauliOp qiskit.SparseObservable
-    qiskit.Statevector qiskit.DensityMatrix qiskit.Operator qiskit.SuperOp qiskit.Kraus qiskit.StabilizerState
-    qiskit.Counts qiskit.ProbDistribution qiskit.QuasiDistribution qiskit.MeasLevel qiskit.MeasReturnType
-    qiskit.instruction
+    numpy.scalar numpy.array numpy.objects scipy.sparse datetime date timedelta slice range frozenset
+    aer.Statevector aer.DensityMatrix aer.Operator aer.SuperOp aer.StabilizerState aer.AerStatevector aer.AerDensityMatrix
+    aer.PauliLindbladError aer.QuantumError aer.ReadoutError aer.NoiseModel aer.instruction
+    qiskit.Clifford qiskit.Pauli qiskit.PauliList qiskit.SparsePauliOp qiskit.SparseObservable qiskit.PauliLindbladMap
+    qiskit.QubitSparsePauli qiskit.QubitSparsePauliList qiskit.PhasedQubitSparsePauli qiskit.PhasedQubitSparsePauliList
+    qiskit.Statevector qiskit.DensityMatrix qiskit.StabilizerState qiskit.Operator qiskit.ScalarOp
+    qiskit.SuperOp qiskit.Kraus qiskit.Stinespring qiskit.Choi qiskit.Chi qiskit.PTM
+    qiskit.Counts qiskit.ProbDistribution qiskit.QuasiDistribution qiskit.MeasLevel qiskit.MeasReturnType qiskit.JobStatus
+    qiskit.Result qiskit.PrimitiveResult qiskit.PubResult qiskit.SamplerPubResult qiskit.DataBin qiskit.BitArray
+    qiskit.SamplerResult qiskit.EstimatorResult qiskit.BindingsArray qiskit.ObservablesArray qiskit.SamplerPub qiskit.EstimatorPub
+    qiskit.QuantumCircuit qiskit.Operation qiskit.CouplingMap qiskit.instruction
+    qiskit.Parameter qiskit.ParameterVector qiskit.ParameterVectorElement qiskit.ParameterExpression
+    ibm.EstimatorPubResult ibm.RunnerResult ibm.CalibratorResult ibm.Unset
+    ibm.ExecutionSpans ibm.SliceSpan ibm.DoubleSliceSpan ibm.TwirledSliceSpan ibm.TwirledSliceSpanV2
+    ibm.NoiseLearnerResult ibm.LayerError ibm.PauliLindbladError ibm.NoiseLearnerV3Results ibm.NoiseLearnerV3Result
+    ibm.QuantumProgram ibm.QuantumProgramResult ibm.QuantumProgramItemResult ibm.Metadata ibm.ItemMetadata
+    ibm.SchedulerTiming ibm.StretchValues
+    samplomatic.QuantumProgram samplomatic.QuantumProgramResult samplomatic.QuantumProgramItemResult
+    samplomatic.CircuitItem samplomatic.SamplexItem samplomatic.Samplex
+    samplomatic.ChunkTiming samplomatic.ChunkSpan samplomatic.ChunkPart
     """.split()
 )
 
@@ -50,6 +63,11 @@ class Timestamp:
             raise ValueError("a time without a zone")
         delta = moment - datetime(1970, 1, 1, tzinfo=UTC)
         return cls((delta.days * 86_400 + delta.seconds) * 1_000_000_000 + delta.microseconds * 1000)
+
+    @property
+    def datetime(self) -> datetime:
+        """As an aware datetime in UTC, to the microsecond."""
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.ns // 1000)
 
     def __str__(self) -> str:
         seconds, ns = divmod(self.ns, 1_000_000_000)

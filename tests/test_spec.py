@@ -117,17 +117,25 @@ GAPS = [{"what": "input", "reason": "a lock"}]
 FULL = {
     "job": model.job_record(provider="aer", kind="local", backend="b", input=LINK, config=LINK, shots=1, size=1, names=["a"],
                             labels={"group": "g"}, parent=LINK),
-    "attempt": model.attempt_record(job=LINK, number=1, backend=LINK, environment=LINK, calibration=LINK, gaps=GAPS, local=True),
+    "attempt": model.attempt_record(job=LINK, number=1, backend=LINK, environment=LINK, calibration=LINK, captured=Timestamp(1),
+                                    gaps=GAPS, local=True),
     "outcome": model.outcome_record(job=LINK, attempt=LINK, status="DONE", provider_status="DONE", provider_job="x", result=LINK,
                                     volatile={"a": 1}, error={"type": "a", "message": "b"}, usage={"s": 1}, gaps=GAPS),
-    "sent": model.sent_record(job=LINK, attempt=LINK, provider_job="x", batch="b", session="s"),
+    "sent": model.sent_record(job=LINK, attempt=LINK, provider_job="x", batch="b", session="s", instance="i"),
+    "status": model.status_record(job=LINK, attempt=LINK, status="RUNNING", provider_status="r",
+                                  error={"type": "a", "message": ""}),
+    "calibration": model.calibration_record(job=LINK, attempt=LINK, calibration=LINK, phase="run", captured=Timestamp(1)),
+    "attachment": model.attachment_record(job=LINK, name="logical", value=LINK),
 }  # fmt: skip
 LEAST = {
     "job": model.job_record(provider="aer", kind="local", backend="b", input=LINK, config=LINK, shots=None, size=1),
-    "attempt": model.attempt_record(job=LINK, number=1, backend=LINK, environment=LINK, calibration=None, gaps=[], local=False),
+    "attempt": model.attempt_record(job=LINK, number=1, backend=LINK, environment=None, calibration=None, gaps=[], local=False),
     "outcome": model.outcome_record(job=LINK, attempt=LINK, status="DONE", provider_status="", provider_job=None, result=None,
                                     volatile={}, error=None, usage={}, gaps=[]),
     "sent": model.sent_record(job=LINK, attempt=LINK, provider_job="x"),
+    "status": model.status_record(job=LINK, attempt=LINK, status="RUNNING", provider_status=""),
+    "calibration": FULL["calibration"],
+    "attachment": FULL["attachment"],
 }  # fmt: skip
 
 

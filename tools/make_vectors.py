@@ -12,8 +12,9 @@ import sys
 from pathlib import Path
 
 import reader  # beside this file
+import tag_vectors  # beside this file
 
-from qarchive import codec, columns, pack
+from qarchive import codec, columns, pack, trees
 from qarchive.values import Array, Chunked, Link, Timestamp, Typed
 
 LINK = Link(bytes(range(32)))
@@ -79,15 +80,46 @@ VALUES = [
     ("long byte string", f"chunked(4194305, [{', '.join([LINK_TEXT] * 5)}])", Chunked(4194305, (LINK,) * 5)),
     ("link", LINK_TEXT, LINK),
     ("typed", 'tag(slice, [0, nil, 2])', Typed("slice", [0, None, 2])),
-    ("counts", 'tag(counts, [array(|u1, [3], h"000307"), array(<u2, [3], h"0100e8030200")])',
-     columns.pack_counts({"0x3": 1000, "0x0": 1, "0x7": 2})),
-    ("counts of 65 qubits",
-     'tag(counts, [array(|u1, [2, 9], h"000000000000000001010000000000000000"), array(|u1, [2], h"0504")])',
+    ("counts", "tag(counts, [0, [3, 4], [1, 1000, 2]])", columns.pack_counts({"0x3": 1000, "0x0": 1, "0x7": 2})),
+    ("counts of 33 states", f'tag(counts, [5, [{", ".join(["2"] * 31 + ["256"])}], array(<u2, [33], h"{"0100" * 32}2c01")])',
+     columns.pack_counts({hex(5 + 2 * i): 1 for i in range(32)} | {hex(5 + 2 * 31 + 256): 300})),
+    ("counts of 34 states", f'tag(counts, [0, array(<u2, [33], h"{"0100" * 32}0001"), array(|u1, [34], h"{"02" * 34}")])',
+     columns.pack_counts(dict.fromkeys(map(hex, [*range(33), 32 + 256]), 2))),
+    ("counts of 64 qubits", "tag(counts, [1, [18446744073709551614], [5, 4]])",
+     columns.pack_counts({"0xffffffffffffffff": 4, "0x1": 5})),
+    ("counts of 65 qubits", 'tag(counts, [array(|u1, [2, 9], h"000000000000000001010000000000000000"), [5, 4]])',
      columns.pack_counts({"0x10000000000000000": 4, "0x1": 5})),
-    ("counts of other states", 'tag(counts, [["0", "1", "00"], array(|u1, [3], h"030102")])',
-     columns.pack_counts({"1": 1, "00": 2, "0": 3})),
-    ("memory", 'tag(memory, [array(|u1, [2], h"0003"), array(|u1, [4], h"01000001")])',
-     columns.pack_memory(["0x3", "0x0", "0x0", "0x3"])),
+    ("counts of other states", 'tag(counts, [["0", "1", "00"], [3, 1, 2]])', columns.pack_counts({"1": 1, "00": 2, "0": 3})),
+    ("counts of nothing", "tag(counts, [[], []])", columns.pack_counts({})),
+    ("counts of the memory beside them", "tag(counts, nil)", Typed("counts", None)),
+    ("memory", "tag(memory, [0, [3], [1, 0, 0, 1]])", columns.pack_memory(["0x3", "0x0", "0x0", "0x3"])),
+    ("memory of 33 shots", f'tag(memory, [2, [], array(|u1, [33], h"{"00" * 33}")])', columns.pack_memory(["0x2"] * 33)),
+    ("memory of other states", 'tag(memory, [["a b", "0x01"], [1, 0]])', columns.pack_memory(["0x01", "a b"])),
+]  # fmt: skip
+
+
+# (name, whether integers and texts are fixed, the tree, its template and its columns as text)
+TREES = [
+    ("floats", False, {"b": [0.5, -0.0], "a": NAN}, '{"a": h"6e", "b": [h"6e", h"6e"]}',
+     '{"numbers": array(<f8, [3], h"000000000000f87f000000000000e03f0000000000000080")}'),
+    ("an integer and nil where others have a float", True, [{"v": 1}, {"v": 0.5}, {"v": None}, {"w": 1}],
+     '[{"v": h"6e"}, {"v": h"6e"}, {"v": h"6e"}, {"w": 1}]',
+     '{"kinds": array(|u1, [3], h"010002"), "numbers": array(<f8, [3], h"000000000000f03f000000000000e03f0000000000000000")}'),
+    ("integers", False, [300, 0, True, 1 << 63], '[h"69", h"69", true, 9223372036854775808]',
+     '{"integers": array(<u2, [2], h"2c010000")}'),
+    ("integers with a negative one", False, [-129, 1], '[h"69", h"69"]', '{"integers": array(<i2, [2], h"7fff0100")}'),
+    ("texts", False, {"a": "x", "b": ["y", "x"]}, '{"a": h"73", "b": [h"73", h"73"]}',
+     '{"texts": {"places": array(|u1, [3], h"000100"), "table": ["x", "y"]}}'),
+    ("fixed integers and texts", True, {"name": "T1", "qubits": [0, 1], "value": 0.5},
+     '{"name": "T1", "qubits": [0, 1], "value": h"6e"}', '{"numbers": array(<f8, [1], h"000000000000e03f")}'),
+    ("times", True, ["2024-02-29T12:34:56-05:00", "2024-02-29T12:34:57-05:00"], '[h"74", h"74"]',
+     '{"times": {"first": 1709228096, "forms": ["T-05:00"], "seconds": array(|u1, [2], h"0001")}}'),
+    ("times of several forms", True, [Timestamp(1), "1970-01-01 00:00:00.5", "1970-01-01T05:30:01Z", "1970-01-01T05:30:01+0530"],
+     '[h"74", h"74", h"74", h"74"]',
+     ('{"times": {"first": 0, "form": array(|u1, [4], h"00010203"), "forms": [nil, " 1", "TZ", "T+0530"], '
+      '"ns": array(<u4, [4], h"010000000065cd1d0000000000000000"), "seconds": array(<u2, [4], h"00000000594d0100")}}')),
+    ("texts that are no times", True, ["2024-02-30T00:00:00Z", "2024-02-29", "1500-01-01T00:00:00Z"],
+     '["2024-02-30T00:00:00Z", "2024-02-29", "1500-01-01T00:00:00Z"]', "{}"),
 ]  # fmt: skip
 
 
@@ -310,13 +342,19 @@ def write(folder: Path) -> None:
     """All vectors into `folder`; tiny.json is what tools/reader.py, which shares no code with qarchive, reads."""
     folder.mkdir(parents=True, exist_ok=True)
     values = []
-    for name, text, value in VALUES:
+    for name, text, value in (*VALUES, *tag_vectors.VALUES):
         data = codec.encode(value)
         values.append({"name": name, "value": text, "bytes": data.hex(), "digest": codec.digest(data).hex()})
     refused = [{"name": name, "error": error, "bytes": data} for name, error, data in REFUSED]
+    split = []
+    for name, fixed, tree, template, parts in TREES:
+        data = [codec.encode(part).hex() for part in (tree, *trees.split(tree, fixed))]
+        split.append({"name": name, "fixed": fixed, "tree": data[0], "template": template, "template_bytes": data[1],
+                      "columns": parts, "columns_bytes": data[2]})  # fmt: skip
     write_archive(folder / "tiny")
     tiny = reader.describe(reader.Archive(folder / "tiny"))
-    for name, content in {"values": values, "refused": refused, "tiny": tiny, "flips": flips(folder / "tiny")}.items():
+    contents = {"values": values, "refused": refused, "trees": split, "tiny": tiny, "flips": flips(folder / "tiny")}
+    for name, content in contents.items():
         (folder / f"{name}.json").write_text(json.dumps(content, indent=1) + "\n", "utf-8", newline="\n")
 
 

@@ -817,19 +817,19 @@ def gaps(value: object) -> bool:
 REQUIRED = {
     "job": {"provider": text, "kind": text, "backend": text, "input": link, "config": link, "shots": integer_or_nil,
             "size": integer, "created": time, "nonce": byte_string},
-    "attempt": {"job": link, "number": integer, "status": text, "backend": link, "environment": link, "created": time,
-                "nonce": byte_string},
+    "attempt": {"job": link, "number": integer, "status": text, "backend": link, "created": time, "nonce": byte_string},
     "sent": {"job": link, "attempt": link, "status": text, "provider_job": text, "created": time},
     "outcome": {"job": link, "attempt": link, "status": text, "provider_status": text, "created": time},
     "status": {"job": link, "attempt": link, "status": text, "provider_status": text, "created": time},
-    "calibration": {"job": link, "attempt": link, "calibration": link, "created": time},
-    "attachment": {"job": link, "created": time},
+    "calibration": {"job": link, "attempt": link, "calibration": link, "phase": text, "captured": time, "created": time},
+    "attachment": {"job": link, "name": text, "value": link, "created": time},
     "annotation": {"job": link, "created": time},
 }  # fmt: skip
 OPTIONAL = {
     "job": {"names": texts, "labels": labels, "parent": link},
-    "attempt": {"calibration": link, "gaps": gaps},
-    "sent": {"batch": text, "session": text},
+    "attempt": {"environment": link, "calibration": link, "captured": time, "gaps": gaps},
+    "sent": {"batch": text, "session": text, "instance": text},
+    "status": {"error": error_told},
     "outcome": {"provider_job": text, "result": link, "volatile": text_map, "error": error_told, "usage": text_map, "gaps": gaps},
 }
 

@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import keeping, reading, running, shell
+from . import asking, calibrations, keeping, reading, running, shell
 
 _ARCHIVE = """The folder of the archive. Default: $QARCHIVE, the nearest .qarchive/ in this folder or one above, the one that
 `qarchive config` names, a folder for your user's data."""
@@ -45,5 +45,5 @@ def main(ctx: click.Context, archive: str | None) -> None:
 
 
 for _command in (keeping.init, running.run, reading.list_jobs, reading.show, reading.result, reading.input_, reading.cat,
-                 keeping.verify, keeping.reindex, keeping.stats, keeping.config):  # fmt: skip
+                 calibrations.calibration, asking.sync, asking.fetch, asking.recover, keeping.verify, keeping.reindex, keeping.stats, keeping.config):  # fmt: skip
     main.add_command(_command)

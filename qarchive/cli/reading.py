@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from .. import codec, model
+from ..calibration import Calibration
 from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
 from ..job import Job
 from ..values import Timestamp
@@ -257,9 +258,16 @@ def _show_json(job: Job, read: _Reader) -> None:
         "names": list(record.get("names", ())), "labels": values.to_json(record.get("labels", {})), "gaps": job.gaps,
         "config": values.to_json(read(lambda: job.config)), "environment": values.to_json(environment),
         "backend_snapshot": values.to_json(read(lambda: job.backend_snapshot)),
-        "calibrations": values.to_json(read(lambda: job.calibrations)),
+        "calibrations": [_calibration_json(found) for found in read(lambda: job.calibrations) or ()],
         "usage": values.to_json(job.usage), "error": values.to_json(job.error), "seal": read(lambda: job.seal), "blobs": blobs,
         "history": values.to_json(job.history)})  # fmt: skip
+
+
+def _calibration_json(found: Calibration) -> dict[str, Any]:
+    moments = {"measured_at": found.measured_at, "captured_at": found.captured_at}
+    return {"phase": found.phase, "digest": found.digest} | {
+        name: moment and moment.isoformat() for name, moment in moments.items()
+    }
 
 
 def _show_text(job: Job, read: _Reader) -> None:

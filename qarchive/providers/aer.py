@@ -1,12 +1,38 @@
-"""Qiskit Aer's backends: as any local backend, with noise models, and without figures that depend on the host's memory."""
+"""Qiskit Aer's backends and primitives: as any local ones, with noise models, and without figures that depend on the host."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from ..columns import unsigned
 from ..values import Array
-from .qiskit_backends import QiskitProvider, unwrapped
+from .qiskit_backends import Backends, QiskitProvider
+from .qiskit_primitives import Primitives, primitive_backend
 from .qiskit_snapshots import fields_token
 from .qiskit_values import to_plain
+from .qiskit_wrapped import is_a
+from .sdk import sdk
+
+_OWN = frozenset({("qiskit_aer.backends.aerbackend", "AerBackend"), ("qiskit_aer.jobs.aerjob", "AerJob")})
+
+
+class AerBackends(Backends):
+    def owns(self, native: Any) -> bool:
+        return is_a(native, _OWN)
+
+    def entry_points(self) -> Iterator[tuple[type, str]]:
+        yield sdk("qiskit_aer.backends.aerbackend", "Qiskit Aer").AerBackend, "run"
+
+
+class AerPrimitives(Primitives):
+    """Primitives on a backend of Aer's, whoever wrote them."""
+
+    def owns(self, native: Any) -> bool:
+        return super().owns(native) and is_a(primitive_backend(native), _OWN)
+
+    def entry_points(self) -> Iterator[tuple[type, str]]:
+        primitives = sdk("qiskit_aer.primitives", "a primitive of Aer's")
+        yield primitives.SamplerV2, "run"
+        yield primitives.EstimatorV2, "run"
 
 
 class AerProvider(QiskitProvider):
@@ -15,13 +41,9 @@ class AerProvider(QiskitProvider):
     name = "aer"
     extra = "aer"
 
-    def owns(self, native: Any) -> bool:
-        kind = type(unwrapped(native))
-        return kind.__module__ is not None and any(
-            base.__module__ in ("qiskit_aer.backends.aerbackend", "qiskit_aer.jobs.aerjob")
-            and base.__name__ in ("AerBackend", "AerJob")
-            for base in kind.__mro__
-        )
+    def __init__(self):
+        super().__init__()
+        self.backends, self.primitives = AerBackends(self), AerPrimitives(self)
 
     def _kind(self, backend) -> str:
         return "simulator"

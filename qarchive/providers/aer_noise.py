@@ -55,9 +55,9 @@ def model_from_plain(value: Mapping[str, Any]) -> Any:
         label: {tuple(qubits): errors[place] for qubits, place in zip(where, places.flat(), strict=True)}
         for label, where, places in value["local"]
     }
-    model._local_readout_errors = {tuple(qubits): noise.ReadoutError(table.numpy()) for qubits, table in value["readout"]}
+    model._local_readout_errors = {tuple(qubits): _new_readout(table) for qubits, table in value["readout"]}
     if "default_readout" in value:
-        model._default_readout_error = noise.ReadoutError(value["default_readout"].numpy())
+        model._default_readout_error = _new_readout(value["default_readout"])
     model._custom_noise_passes = [_new_pass(item) for item in value.get("passes", ())]
     return model
 
@@ -102,6 +102,8 @@ class _Errors:
             raise NotEncodable(f"an error of class {type(error).__module__}.{kind}")
         if kind == "PauliLindbladError":
             return Typed("aer.PauliLindbladError", [to_plain(error.generators), Array.of(error.rates)])
+        if kind == "PauliError":
+            return {"paulis": to_plain(error.paulis), "probabilities": Array.of(error.probabilities)}
         if kind != "QuantumError":
             raise NotEncodable(f"an error of class {kind}")
         shape = (error.num_qubits, *(self.term(circuit) for circuit in error._circs))
@@ -183,6 +185,9 @@ def _errors(value) -> list:
             generators, rates = item.value
             errors.append(noise.PauliLindbladError(from_plain(generators), rates.numpy()))
             continue
+        if type(item) is dict:
+            errors.append(sdk("qiskit_aer.noise.errors").PauliError(from_plain(item["paulis"]), item["probabilities"].numpy()))
+            continue
         qubits, *places = value["shapes"][item]
         error = noise.QuantumError([(terms[place], 1 / len(places)) for place in places])
         error._probs = [next(probabilities) for _ in places]  # the constructor rescales, and a last digit would be lost
@@ -219,6 +224,13 @@ def _places(places) -> Array:
 
 def _readout(error, qubits) -> list:
     return [list(qubits), Array.of(error.probabilities)]
+
+
+def _new_readout(table) -> Any:
+    numbers = table.numpy()
+    error = sdk("qiskit_aer.noise").ReadoutError(sdk("numpy").eye(len(numbers)))
+    error._probabilities = numbers  # the constructor refuses what was within a tolerance that the user had given
+    return error
 
 
 def _pass(item, path, gap):

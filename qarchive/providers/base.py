@@ -6,11 +6,13 @@ functions that need no SDK's objects may be called, where the SDK is not install
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
-from ..values import Link
+from ..errors import BadInput
+from ..values import Link, Timestamp
 
 Get = Callable[[Link], Any]
 
@@ -37,6 +39,18 @@ class Stage(Protocol):
     def gap(self, what: str, reason: str) -> None:
         """Say that `what` (a dotted path such as "input.metadata") is not in the archive, and why."""
 
+    def conceal(self, *secrets: str | None) -> None:
+        """Never store these texts (a token, an account's address), in this or any later stage of the process."""
+
+
+@dataclass(frozen=True)
+class Captured:
+    """A calibration, and when it was asked for: at "submit", at the "run" or at "retrieval"."""
+
+    phase: str
+    calibration: Link
+    at: Timestamp
+
 
 @dataclass(frozen=True)
 class Execution:
@@ -49,9 +63,40 @@ class Execution:
     config: Link
     backend: Link
     calibration: Link | None = None
+    captured: Timestamp | None = None  # when the calibration was asked for; None for one that comes with the backend object
     shots: int | None = None  # for listings; None where the SDK decides
     size: int = 1  # circuits, PUBs or sequences in this execution
     names: tuple[str, ...] = ()  # of the circuits, as the user gave them, in order
+    tags: tuple[str, ...] = ()  # that the user gave the job in the provider's own way; they become labels
+    remote: bool = False  # sent to somebody else's computer: recorded durably before, and it may end when nobody looks
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The ids that a provider gave an accepted job, and the word that it has for its state."""
+
+    provider_job: str
+    session: str | None = None
+    batch: str | None = None
+    instance: str | None = None  # whose job it is, as a digest: an account's address is nobody else's business
+
+
+@dataclass(frozen=True)
+class State:
+    """What a cloud says of a job. `readable`: it has ended, and its result may be read without spoiling it for its user."""
+
+    status: str
+    provider_status: str
+    readable: bool
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A job that ran without us, as far as its provider can tell."""
+
+    execution: Execution
+    sent: Sent
+    created: Timestamp
 
 
 @dataclass(frozen=True)
@@ -64,6 +109,17 @@ class Outcome:
     volatile: Mapping[str, Any] = field(default_factory=dict)  # what differs between equal runs: dates, ids, durations
     error: Mapping[str, Any] | None = None  # {"type": ..., "message": ...}
     usage: Mapping[str, Any] = field(default_factory=dict)
+    calibrations: tuple[Captured, ...] = ()  # of the time of running, and later ones
+
+
+class Follower(Protocol):
+    """Who wants to know how a job goes on."""
+
+    def status(self, status: str, provider_status: str) -> None:
+        """The job has another status than before; not for the last one."""
+
+    def ended(self) -> None:
+        """The job has ended and `Provider.outcome` can tell how. Called once."""
 
 
 class Recorder(Protocol):
@@ -71,6 +127,15 @@ class Recorder(Protocol):
 
     def run(self, provider: "Provider", target: Any, args: tuple, kwargs: dict, send: Callable[[dict], Any]) -> Any:
         """Record one execution of `target` around `send(kwargs)`, and return the SDK's job, unaltered."""
+
+    def resume(self, provider: "Provider", job: Any) -> None:
+        """Follow an SDK job that was archived in another process and is looked at again, if it has not ended there."""
+
+    def jobs(self, **filters: Any) -> Any:
+        """Archived jobs, as `Archive.jobs` lists them."""
+
+    def job(self, reference: str) -> Any:
+        """One archived job, as `Archive.job` finds it."""
 
 
 class Provider(ABC):
@@ -104,8 +169,9 @@ class Provider(ABC):
         """Whether an SDK job has ended, well or badly, without asking a network for more than its status."""
 
     @abstractmethod
-    def when_done(self, job: Any, callback: Callable[[], None]) -> None:
-        """Call `callback` once when `job` has ended, also when nobody asks for its result, also at interpreter exit."""
+    def follow(self, job: Any, follower: Follower) -> None:
+        """Tell `follower` when `job` has ended: a local one also when nobody asks for its result, also at interpreter exit;
+        a remote one when its user has asked, since nothing is asked of a cloud behind its user's back."""
 
     @abstractmethod
     def outcome(self, stage: Stage, job: Any) -> Outcome:
@@ -128,5 +194,84 @@ class Provider(ABC):
         """Counts of circuit `index` as {bit string: count}, without the SDK. Raises BadInput where there are none."""
 
     @abstractmethod
+    def data(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """What came out of each circuit or PUB, as plain values by name, counts as {bit string: count}; without the SDK.
+
+        Empty where the result is not a list of such.
+        """
+
+    @abstractmethod
     def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
         """The input as text for people, one entry per circuit (OpenQASM 3), without the SDK where it can be."""
+
+    def put_attachment(self, stage: Stage, value: Any) -> dict | None:
+        """One of the SDK's own objects as what an attachment's blob holds; None for an object that it does not know."""
+        return None
+
+    def load_attachment(self, get: Get, value: Mapping[str, Any]) -> Any:
+        """The SDK's object again. Raises MissingExtra."""
+        raise NotImplementedError
+
+    def load_backend(self, get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calibration: Link | None) -> Any:
+        """A backend that runs here, offline, from the plain value of a backend and the blob of a calibration: for a device a
+        simulator with its Target and its noise. Raises MissingExtra, BadInput where they do not say enough."""
+        raise BadInput(f"a backend of the provider {self.name}", "cannot be made from its snapshot")
+
+    def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
+        """(target, args, kwargs) that run an archived job again on `backend`: the backend itself, or a primitive on it.
+
+        Raises MissingExtra, BadInput where the input was not captured.
+        """
+        raise BadInput(f"a job of the provider {self.name}", "cannot be run again")
+
+    def entry_points(self) -> Iterator[tuple[type, str]]:
+        """(class, name of a method) of every way to execute something, for `autolog`; imports the SDK. Raises MissingExtra.
+
+        The arguments of such a method are those of `describe`, the object it is called on is the target.
+        """
+        return iter(())
+
+
+class Cloud(Provider):
+    """A provider whose jobs run elsewhere: they may be refused, stay unanswered, and end when nobody looks.
+
+    A *client* is the SDK's own object that talks to the cloud, with the user's credentials in it.
+    """
+
+    @abstractmethod
+    def connect(self) -> Any:
+        """A client from where the SDK keeps credentials. Raises BadInput where there are none, MissingExtra."""
+
+    @abstractmethod
+    def client_of(self, native: Any) -> Any | None:
+        """The client in an SDK object (a job, a wrapped or bare client); None where it has none."""
+
+    @abstractmethod
+    def refused(self, error: BaseException) -> bool:
+        """Whether an error of sending proves that nothing was accepted. False where that is not certain."""
+
+    @abstractmethod
+    def sent(self, job: Any) -> Sent:
+        """The ids of a job that was accepted; no network."""
+
+    @abstractmethod
+    def retrieve(self, client: Any, provider_job: str) -> Any:
+        """The SDK's job. Raises NotFound where the cloud does not know it (any more), BadInput where access is refused."""
+
+    @abstractmethod
+    def state(self, job: Any) -> State:
+        """Ask how a job stands. `outcome` may be called where it is readable."""
+
+    @abstractmethod
+    def fetch(self, stage: Stage, job: Any) -> Fetched:
+        """Everything that can still be known of an SDK job that was not captured; the rest as gaps."""
+
+    @abstractmethod
+    def listed(self, client: Any, since: datetime | None) -> Iterator[str]:
+        """The provider's ids of all jobs that the client can see, the oldest first."""
+
+    @abstractmethod
+    def search(self, get: Get, client: Any, sendings: list[tuple[Mapping[str, Any], Mapping[str, Any]]],
+               known: Callable[[str], bool]) -> list[str | None]:  # fmt: skip
+        """For each (job record, attempt record) that got no answer the provider's id of the job that was accepted after all,
+        or None. Jobs that are `known` already are nobody's; equal sendings are told apart by their order."""

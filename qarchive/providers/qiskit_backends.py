@@ -1,92 +1,74 @@
-"""Any local Qiskit backend (BackendV2) and its jobs: what is recorded of a run, and the object that a user gets for a backend."""
+"""Any local Qiskit backend (BackendV2) and its jobs: what is recorded of a run, and how it is read back."""
 
-import copy
-import sys
-import threading
-import time
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import ArchiveWarning, BadInput, NotEncodable
+from ..errors import BadInput, MissingExtra, NotEncodable
 from ..values import Link
-from . import qiskit_results, qiskit_text
+from . import qiskit_results
 from .aer_noise import model_from_plain
-from .base import Execution, Get, Outcome, Provider, Recorder, Stage
-from .qiskit_inputs import load_binds, load_circuits, put_input
+from .base import Execution, Get, Outcome, Recorder, Stage
+from .qiskit_inputs import CIRCUITS, load_binds, load_circuits, put_input
 from .qiskit_jobs import archived_job
+from .qiskit_local import Face, LocalProvider
+from .qiskit_primitives import Primitives
 from .qiskit_snapshots import (
     SCALARS,
     Memo,
     Snapshot,
-    calibration_value,
+    captured,
     fields_token,
     is_noise_model,
     noise_snapshot,
     snapshot,
     target_token,
-    target_value,
 )
 from .qiskit_values import from_plain, to_plain
+from .qiskit_wrapped import WrappedBackend, is_a, unwrapped
+from .sdk import sdk
 
-# AerSimulator.from_backend, and so Aer's primitives, make a new simulator of what they are given, which nothing has wrapped. They
-# read this attribute once, and that is where a wrapped backend can say so.
-_READ_BY_AER = "backend_version"
-_NOT_RECORDED = (
-    "Aer makes a simulator of its own from the wrapped backend {}, and runs on it are not recorded; "
-    "give it `archive.wrap(AerSimulator.from_backend(backend.unwrapped))`"
-)
-
-_POLL_S = (0.05, 1.0)  # how often a job without a future is asked, at first and at most
+_OWN = frozenset({("qiskit.providers.backend", "BackendV2"), ("qiskit.providers.job", "JobV1")})
 _SIMULATORS = (
     "qiskit_aer.",
     "qiskit.providers.basic_provider.",
     "qiskit.providers.fake_provider.",
     "qiskit_ibm_runtime.fake_provider.",
+    "qarchive.providers.",
 )
 
 
-class QiskitProvider(Provider):
-    """Local backends of Qiskit: BasicSimulator, GenericBackendV2, fake backends, and whatever else is a BackendV2."""
+class Backends(Face):
+    """Backends, which run circuits."""
 
-    name = "qiskit"
-    extra = "aer"
-
-    def __init__(self):
-        self._backends = Memo()
-        self._last_config: tuple[Any, Snapshot] | None = None  # by a token of its options: most runs have those of the one before
+    inputs = frozenset({CIRCUITS})
 
     def owns(self, native: Any) -> bool:
-        return _is_a(native, "qiskit.providers.backend", "BackendV2") or _is_a(native, "qiskit.providers.job", "JobV1")
+        return is_a(native, _OWN)
 
     def wrap(self, native: Any, recorder: Recorder) -> Any:
         kind = type(native)
-        if kind is WrappedBackend:
-            return WrappedBackend(native.unwrapped, self, recorder)
         if kind.__name__ == "IBMBackend" and kind.__module__.startswith("qiskit_ibm_runtime"):
             raise BadInput(
                 "an IBMBackend",
                 "it is run by primitives, never by itself",
                 "wrap the QiskitRuntimeService, a SamplerV2 or an EstimatorV2",
             )
-        return WrappedBackend(native, self, recorder)
+        return WrappedBackend(unwrapped(native), self.provider, recorder)
+
+    def backend_name(self, target: Any) -> str:
+        return str(target.name)
 
     def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
         backend = unwrapped(target)
         circuits, binds, options = _call(args, kwargs)
-        config = self._config(stage, options)
+        config = self.provider.config(stage, options)
         found, size, names = put_input(stage, circuits, binds)
-        snapshot_link, calibration = self._snapshot(stage, backend)
         defaults = getattr(getattr(backend, "options", None), "_fields", {})
         shots = options.get("shots", defaults.get("shots"))
         return Execution(
-            provider=self.name,
-            kind=self._kind(backend),
-            backend_name=str(backend.name),
+            **self.provider.seen(stage, backend),
             input=found,
             config=config,
-            backend=snapshot_link,
-            calibration=calibration,
             shots=shots if type(shots) is int else None,
             size=size,
             names=names,
@@ -103,30 +85,7 @@ class QiskitProvider(Provider):
             options["parameter_binds"] = binds
         return job.backend(), (job.circuits(),), options
 
-    def job_id(self, job: Any) -> str | None:
-        return job.job_id() or None
-
-    def ended(self, job: Any) -> bool:
-        return job.in_final_state()
-
-    def when_done(self, job: Any, callback: Callable[[], None]) -> None:
-        future = getattr(job, "_future", None)
-        if hasattr(future, "add_done_callback"):
-            future.add_done_callback(lambda _: callback())
-        elif job.in_final_state():
-            callback()
-        else:  # not a daemon: the interpreter waits for it, and so for the job
-            threading.Thread(target=_watch, args=(job, callback), name=f"qarchive-{job.job_id()}").start()
-
-    def outcome(self, stage: Stage, job: Any) -> Outcome:
-        try:
-            result = job.result()
-        except Exception as error:  # whatever the run raised is how it ended
-            word = job.status().name
-            if word == "CANCELLED":
-                return Outcome("CANCELLED", word)
-            return Outcome("ERROR", word, error={"type": type(error).__name__, "message": str(error)})
-        word = job.status().name
+    def ended(self, stage: Stage, result: Any, word: str) -> Outcome:
         value, volatile = qiskit_results.pack_result(result, lambda path, reason: stage.gap(f"result.{path}", reason))
         link = stage.put("result", value)
         if result.success:
@@ -138,32 +97,67 @@ class QiskitProvider(Provider):
     def load_input(self, get: Get, job: Mapping[str, Any]) -> Any:
         return load_circuits(get, job)
 
-    def load_call(self, get: Get, job: Mapping[str, Any]) -> tuple[tuple, dict]:
-        """(args, kwargs) that run the archived job again."""
+    def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
         circuits = load_circuits(get, job)
         options = get(job["config"])["options"]
         kwargs = {
             name: model_from_plain(get(value)) if type(value) is Link else from_plain(value) for name, value in options.items()
         }
         binds = load_binds(get(job["input"]), circuits)
-        return (circuits,), kwargs if binds is None else {**kwargs, "parameter_binds": binds}
+        return backend, (circuits,), kwargs if binds is None else {**kwargs, "parameter_binds": binds}
 
-    def load_result(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> Any:
-        return qiskit_results.unpack_result(_result(get, outcome), outcome.get("volatile", {}))
+    def load_result(self, result: Any, volatile: Mapping[str, Any]) -> Any:
+        return qiskit_results.unpack_result(result, volatile)
 
     def load_job(self, record: Any) -> Any:
-        return archived_job(self, record)
+        return archived_job(self.provider, record)
 
-    def counts(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any], index: int) -> dict[str, int]:
-        return qiskit_results.counts(_result(get, outcome), index, outcome.get("volatile", {}))
+    def counts(self, result: Any, volatile: Mapping[str, Any], index: int) -> dict[str, int]:
+        return qiskit_results.counts(result, index, volatile)
 
-    def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
-        return [qiskit_text.openqasm(entry, get) for entry in get(job["input"])["circuits"]]
+    def data(self, result: Any, volatile: Mapping[str, Any]) -> list[dict[str, Any]]:
+        found = [dict(experiment.get("data", {})) for experiment in result["results"]]
+        for index, values in enumerate(found):
+            if "counts" in values:
+                values["counts"] = self.counts(result, volatile, index)
+        return found
+
+    def entry_points(self) -> Iterator[tuple[type, str]]:
+        yield sdk("qiskit.providers.basic_provider").BasicSimulator, "run"
+        yield sdk("qiskit.providers.fake_provider").GenericBackendV2, "run"
+        try:
+            yield sdk("qiskit_ibm_runtime.fake_provider.fake_backend", "a fake backend", "ibm").FakeBackendV2, "run"
+        except MissingExtra:
+            pass
+
+
+class QiskitProvider(LocalProvider):
+    """Local backends of Qiskit: BasicSimulator, GenericBackendV2, fake backends, and whatever else is a BackendV2; primitives
+    on them, and primitives that need no backend."""
+
+    name = "qiskit"
+    extra = "aer"
+
+    def __init__(self):
+        self.backends, self.primitives = Backends(self), Primitives(self)
+        self._backends = Memo()
+        self._last_config: tuple[Any, Snapshot] | None = None  # by a token of its options: most runs have those of the one before
+
+    def seen(self, stage: Stage, backend: Any) -> dict[str, Any]:
+        """What an Execution says of the backend: its snapshot, its name, and whose it is."""
+        snapshot, calibration = self._snapshot(stage, backend)
+        return {
+            "provider": self.name,
+            "kind": self._kind(backend),
+            "backend_name": str(backend.name),
+            "backend": snapshot,
+            "calibration": calibration,
+        }
 
     def _kind(self, backend) -> str:
         return "simulator" if type(backend).__module__.startswith(_SIMULATORS) else "local"
 
-    def _config(self, stage, options) -> Link:
+    def config(self, stage: Stage, options: dict) -> Link:
         """Options of a run as they were passed, each noise model as the link to its blob."""
         if SCALARS.issuperset(map(type, options.values())):
             token, last = fields_token(options), self._last_config
@@ -211,13 +205,10 @@ class QiskitProvider(Provider):
             )
             defaults = type(backend)._default_options()._fields
             changed = sorted(name for name, item in options.items() if name not in defaults or not _equal(defaults[name], item))
-            return {**self._value(backend, gap), "options": {**plain, **links}, "set": changed}
+            return {**self._value(backend, gap), **about(gap), "options": {**plain, **links}, "set": changed}
 
-        target = self._target(backend)
-        figures = None if target is None else calibration_value(target)
-        return snapshot("backend", "backend", value), None if figures is None else snapshot(
-            "calibration", "calibration", lambda gap: figures
-        )
+        about, figures, parts = captured(backend, self._target(backend))
+        return snapshot("backend", "backend", value, parts), figures
 
     def _token(self, backend, options, models) -> tuple:
         """Changes with everything that the backend's blobs hold."""
@@ -234,103 +225,7 @@ class QiskitProvider(Provider):
             content = getattr(backend, field, None)
             if type(content) is str:
                 value[field] = content
-        target = self._target(backend)
-        if target is not None:
-            value["target"] = target_value(target)
         return value
-
-
-class WrappedBackend:
-    """A backend whose runs are recorded; in all else it is the backend: `isinstance`, attributes, copies.
-
-    `unwrapped` is the backend itself.
-    """
-
-    __slots__ = ("__weakref__", "_qarchive_backend", "_qarchive_provider", "_qarchive_recorder")
-
-    def __init__(self, backend: Any, provider: Provider, recorder: Recorder):
-        object.__setattr__(self, "_qarchive_backend", backend)
-        object.__setattr__(self, "_qarchive_provider", provider)
-        object.__setattr__(self, "_qarchive_recorder", recorder)
-
-    @property
-    def __class__(self):
-        return type(self._qarchive_backend)
-
-    @property
-    def unwrapped(self) -> Any:
-        """The backend itself, whose runs are not recorded."""
-        return self._qarchive_backend
-
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """The backend's own `run`, recorded; `archive=False` leaves this one out."""
-        backend = self._qarchive_backend
-        return self._qarchive_recorder.run(
-            self._qarchive_provider, backend, args, kwargs, lambda sent: backend.run(*args, **sent)
-        )
-
-    def jobs(self, **filters: Any) -> Any:
-        """Archived jobs of this backend."""
-        return self._qarchive_recorder.jobs(
-            provider=self._qarchive_provider.name, backend=str(self._qarchive_backend.name), **filters
-        )
-
-    def local_jobs(self, **filters: Any) -> Any:
-        """The same as `jobs`: a local backend has no other ones."""
-        return self.jobs(**filters)
-
-    def retrieve_job(self, job_id: str) -> Any:
-        """An archived job by its id, or by the backend's own id of it."""
-        return self._qarchive_recorder.job(job_id)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == _READ_BY_AER and (depth := _frames_of_aer()):
-            warnings.warn(_NOT_RECORDED.format(self._qarchive_backend.name), ArchiveWarning, stacklevel=depth + 2)
-        return getattr(self._qarchive_backend, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self._qarchive_backend, name, value)
-
-    def __delattr__(self, name: str) -> None:
-        delattr(self._qarchive_backend, name)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*dir(self._qarchive_backend), "unwrapped", "jobs", "local_jobs", "retrieve_job"})
-
-    def __repr__(self) -> str:
-        return f"<archived {self._qarchive_backend!r}>"
-
-    def __copy__(self) -> "WrappedBackend":
-        return WrappedBackend(copy.copy(self._qarchive_backend), self._qarchive_provider, self._qarchive_recorder)
-
-    def __deepcopy__(self, memo: dict) -> "WrappedBackend":
-        return WrappedBackend(copy.deepcopy(self._qarchive_backend, memo), self._qarchive_provider, self._qarchive_recorder)
-
-    def __reduce_ex__(self, protocol: int) -> Any:
-        raise BadInput(
-            "a recorded backend", "another process would not record its runs", "send `backend.unwrapped`, and wrap it there"
-        )
-
-
-def unwrapped(backend: Any) -> Any:
-    return backend.unwrapped if type(backend) is WrappedBackend else backend
-
-
-def _frames_of_aer() -> int:
-    """How many frames above the caller are Aer's, where the nearest is `AerSimulator.from_backend`; else 0."""
-    frame = sys._getframe(2)
-    if frame.f_code.co_qualname != "AerSimulator.from_backend":
-        return 0
-    depth = 0
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("qiskit_aer."):
-        depth, frame = depth + 1, frame.f_back
-    return depth
-
-
-def _is_a(native, module, name) -> bool:
-    """Whether an object's class descends from a class of the SDK, without importing it."""
-    kind = type(unwrapped(native))
-    return any(base.__name__ == name and base.__module__ == module for base in kind.__mro__)
 
 
 def _call(args, kwargs) -> tuple[Any, Any, dict]:
@@ -344,23 +239,8 @@ def _call(args, kwargs) -> tuple[Any, Any, dict]:
     return circuits, binds, options
 
 
-def _result(get, outcome) -> dict:
-    link = outcome.get("result")
-    if link is None:
-        raise BadInput("this job", "it ended without a result", "look at its error")
-    return get(link)
-
-
 def _equal(one, other) -> bool:
     if type(one) is not type(other):
         return False
     same = one == other
     return same if type(same) is bool else False
-
-
-def _watch(job, callback) -> None:
-    pause, longest = _POLL_S
-    while not job.in_final_state():
-        time.sleep(pause)
-        pause = min(2 * pause, longest)
-    callback()

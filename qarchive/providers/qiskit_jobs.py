@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any
 
 from .base import Provider
-from .qiskit_values import sdk
+from .sdk import sdk
 
 _STATUSES = {
     "PREPARED": "INITIALIZING",
@@ -23,8 +23,13 @@ _STATUSES = {
 
 
 def archived_job(provider: Provider, record: Any) -> Any:
-    """A JobV1 over `record`, an archived job. Raises MissingExtra."""
+    """A JobV1 over `record`, an archived job of a backend. Raises MissingExtra."""
     return _class()(provider, record)
+
+
+def archived_primitive_job(record: Any) -> Any:
+    """A PrimitiveJob over `record`, an archived job of a primitive. Raises MissingExtra."""
+    return _primitive_class()(record)
 
 
 @cache
@@ -37,9 +42,7 @@ def _class() -> type:
         _async = False
 
         def __init__(self, provider: Provider, record: Any):
-            outcome = record.outcome or {}
-            job_id = outcome.get("provider_job") or outcome.get("volatile", {}).get("job_id") or getattr(record, "id", "")
-            super().__init__(None, job_id)
+            super().__init__(None, _job_id(record))
             self.archived = record
             self._provider = provider
 
@@ -69,8 +72,45 @@ def _class() -> type:
             raise self._error("cannot be cancelled")
 
         def _error(self, why):
-            return providers.JobError(
-                f"job {self.job_id()} of {self.backend_name} is archived and {why}; use `archived.rerun()` to run it again"
-            )
+            return _refusal(self.archived, why)
 
     return ArchivedJob
+
+
+@cache
+def _primitive_class() -> type:
+    job = sdk("qiskit.primitives.primitive_job", "Qiskit's own job").PrimitiveJob
+
+    class ArchivedPrimitiveJob(job):
+        """A job of a primitive as it was archived; `archived` is the archive's own view of it."""
+
+        def __init__(self, record: Any):
+            super().__init__(None)
+            self._job_id = _job_id(record)
+            self.archived = record
+
+        def status(self) -> Any:
+            return sdk("qiskit.providers").JobStatus[_STATUSES[self.archived.status]]
+
+        def result(self) -> Any:
+            """The archived result. Raises NotFinished, JobFailed."""
+            return self.archived.result()
+
+        def cancel(self) -> None:
+            raise _refusal(self.archived, "cannot be cancelled")
+
+        def _submit(self) -> None:
+            raise _refusal(self.archived, "was sent when it was recorded")
+
+    return ArchivedPrimitiveJob
+
+
+def _job_id(record) -> str:
+    outcome = record.outcome or {}
+    return outcome.get("provider_job") or outcome.get("volatile", {}).get("job_id") or getattr(record, "id", "")
+
+
+def _refusal(record, why):
+    return sdk("qiskit.providers").JobError(
+        f"job {_job_id(record)} of {record.record['backend']} is archived and {why}; use `archived.rerun()` to run it again"
+    )

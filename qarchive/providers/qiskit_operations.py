@@ -238,5 +238,6 @@ def _parameter_expression(walk, expression, scope):
             binds = sorted(step.binds.items(), key=lambda pair: pair[0].name)
             steps.append(["substitute", *([walk.value(key, scope), walk.value(value, scope)] for key, value in binds)])
         else:
-            steps.append([str(step.op).rpartition(".")[2], walk.value(step.lhs, scope), walk.value(step.rhs, scope)])
+            name = getattr(step.op, "name", None) or str(step.op).rpartition(".")[2]  # Qiskit 2.0 has an IntEnum, later ones not
+            steps.append([name, walk.value(step.lhs, scope), walk.value(step.rhs, scope)])
     return {"expression": steps}

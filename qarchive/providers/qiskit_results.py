@@ -10,8 +10,11 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
-from ..columns import pack_counts, pack_memory, unpack_counts, unpack_memory, unsigned
-from ..errors import BadInput, NotEncodable
+import msgpack
+
+from ..codec import encode
+from ..columns import pack_counts, pack_memory, tally, unpack_counts, unpack_memory, unsigned
+from ..errors import BadInput, NotCanonical, NotEncodable
 from ..values import Array, Typed
 from .qiskit_values import Gap, from_plain, sdk, to_plain
 
@@ -35,6 +38,8 @@ _VOLATILE = frozenset(
 _STATUSES = frozenset({"DONE", "COMPLETED", "PARTIAL COMPLETED", "Successful", "success"})
 _AUTOMATIC = re.compile(r"[qa]\d+\Z")
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
+_EXACT = _SIMPLE - {float}
+_PARTS = ("header", "metadata")  # of an experiment: their fields are looked at one by one
 
 
 def pack_result(result: Any, gap: Gap | None = None) -> tuple[dict, dict]:
@@ -51,6 +56,10 @@ def pack_result(result: Any, gap: Gap | None = None) -> tuple[dict, dict]:
     columns = _take(content, experiments)
     if columns:
         volatile["columns"] = columns
+    if any(key.startswith("common") for key in content):  # fields of the SDK's own
+        content = {f"{key}'" if key.startswith("common") else key: item for key, item in content.items()}
+    if len(experiments) > 1:
+        content["common"] = _common(experiments)
     value = to_plain(content, gap)
     value["results"] = [_pack_experiment(experiment, gap, f"results.{i}") for i, experiment in enumerate(experiments)]
     return value, volatile
@@ -64,8 +73,13 @@ def unpack_result(value: Mapping[str, Any], volatile: Mapping[str, Any]) -> Any:
 
 def unpack_dict(value: Mapping[str, Any], volatile: Mapping[str, Any]) -> dict:
     """`Result.to_dict()` of the original."""
-    content = {key: from_plain(item) for key, item in value.items() if key != "results"}
-    content["results"] = [_unpack_experiment(experiment) for experiment in value["results"]]
+    content = {
+        key[:-1] if key.startswith("common") else key: from_plain(item)
+        for key, item in value.items()
+        if key not in ("results", "common")
+    }
+    common = value.get("common", {})
+    content["results"] = [_unpack_experiment(experiment, common) for experiment in value["results"]]
     content.update({key: from_plain(item) for key, item in volatile.items() if key != "columns"})
     _give_back(content, volatile.get("columns", {}))
     return content
@@ -80,12 +94,13 @@ def counts(value: Mapping[str, Any], index: int, volatile: Mapping[str, Any]) ->
     if not -len(experiments) <= index < len(experiments):
         raise BadInput(f"circuit {index}", f"the result holds {len(experiments)}", "count from 0")
     experiment = experiments[index]
-    packed = experiment.get("data", {}).get("counts")
+    data = experiment.get("data", {})
+    packed = data.get("counts")
     if packed is None:
         raise BadInput(f"circuit {index}", "its result has no counts", "look at the data that it has")
-    header = experiment.get("header") or {}
+    header = {**value.get("common", {}).get("header", {}), **(experiment.get("header") or {})}
     slots, registers = header.get("memory_slots"), header.get("creg_sizes")
-    states = unpack_counts(packed) if type(packed) is Typed else packed
+    states = _counts(packed, data) if type(packed) is Typed else packed
     return {_format(state, slots, registers): n for state, n in states.items()}
 
 
@@ -104,27 +119,105 @@ def _format(state: str, slots: int | None, registers: list | None) -> str:
     return state
 
 
+def _common(experiments: list[dict]) -> dict[str, Any]:
+    """Move what all experiments have alike into one map: their fields, and those of their headers and metadata one by one."""
+    common: dict[str, Any] = {}
+    for part in _PARTS:
+        if all(type(experiment.get(part)) is dict for experiment in experiments):
+            inside = [experiment[part] for experiment in experiments]
+            common[part] = _alike(inside)
+            for experiment, fields in zip(experiments, inside, strict=True):
+                if not fields:
+                    del experiment[part]
+    return common | _alike(experiments)
+
+
+def _alike(holders: list[dict]) -> dict[str, Any]:
+    """The fields that all dicts have with one value, taken out of each; `data` stays."""
+    alike = {}
+    for name in list(holders[0]):
+        if name != "data" and all(name in holder for holder in holders) and _one([holder[name] for holder in holders]):
+            alike[name] = holders[0][name]
+            for holder in holders:
+                del holder[name]
+    return alike
+
+
+def _one(values: list) -> bool:
+    """Whether all values have one canonical encoding."""
+    first = values[0]
+    kind = type(first)
+    if list(map(type, values)) != [kind] * len(values):
+        return False
+    if kind in _EXACT:
+        return values.count(first) == len(values)
+    if kind is float:
+        return len(set(map(float.hex, values))) == 1
+    if all(value is first for value in values):
+        return True
+    try:
+        if kind in (list, dict) and len({msgpack.packb(value, strict_types=True) for value in values}) == 1:
+            return True
+    except (TypeError, ValueError, OverflowError):
+        pass  # nothing that msgpack can write as it is
+    try:
+        return len({encode(to_plain(value)) for value in values}) == 1
+    except NotEncodable:
+        return False
+
+
 def _pack_experiment(experiment: dict, gap: Gap | None, path: str) -> dict:
-    data = experiment.pop("data")
-    packed = {}
-    for key, item in data.items():
-        columns = pack_counts(item) if key == "counts" and type(item) is dict else None
-        if key == "memory" and type(item) is list:
-            columns = pack_memory(item)
-        packed[key] = item if columns is None else columns
+    data = dict(experiment.pop("data"))
+    found = data.get("memory")
+    memory = pack_memory(found) if type(found) is list else None
+    if memory is not None:
+        data["memory"] = memory
+    found = data.get("counts")
+    if type(found) is dict:
+        packed = pack_counts(found)
+        if packed is not None:
+            data["counts"] = Typed("counts", None) if memory is not None and tally(memory) == packed else packed
     plain = _kept(experiment, gap, path)
-    plain["data"] = to_plain(packed, gap, f"{path}.data")
+    plain["data"] = to_plain(data, gap, f"{path}.data")
     return plain
 
 
-def _unpack_experiment(experiment: Mapping[str, Any]) -> dict:
-    content = {key: from_plain(item) for key, item in experiment.items() if key != "data"}
+def _unpack_experiment(experiment: Mapping[str, Any], common: Mapping[str, Any]) -> dict:
+    content = {key: _fresh(item) for key, item in common.items()}
+    for key, item in experiment.items():
+        if key in _PARTS and key in common:
+            content[key].update(from_plain(item))
+        elif key != "data":
+            content[key] = from_plain(item)
     data = {}
     for key, item in experiment["data"].items():
         tag = item.tag if type(item) is Typed else None
-        data[key] = unpack_counts(item) if tag == "counts" else unpack_memory(item) if tag == "memory" else from_plain(item)
+        if tag == "counts":
+            data[key] = _counts(item, experiment["data"])
+        else:
+            data[key] = unpack_memory(item) if tag == "memory" else from_plain(item)
     content["data"] = data
     return content
+
+
+def _counts(packed: Typed, data: Mapping[str, Any]) -> dict[str, int]:
+    """The counts of one experiment, which its memory may tell. Raises NotCanonical."""
+    if packed.value is not None:
+        return unpack_counts(packed)
+    memory = data.get("memory")
+    if type(memory) is not Typed or memory.tag != "memory":
+        raise NotCanonical("counts of a memory that is not there")
+    return unpack_counts(tally(memory))
+
+
+def _fresh(value: Any) -> Any:
+    """`from_plain` with containers of its own: who alters the header of one experiment must not alter those of the others."""
+    kind = type(value)
+    if kind is dict:
+        return {from_plain(key): item if type(item) in _SIMPLE else _fresh(item) for key, item in value.items()}
+    if kind is list:
+        return [item if type(item) in _SIMPLE else _fresh(item) for item in value]
+    return from_plain(value)
 
 
 def _kept(value, gap, path):

@@ -4,50 +4,83 @@ Making one takes up to half a second, and most runs find their backend as the la
 that is cheap to compute and changes with everything that the snapshot holds; the objects themselves are held weakly.
 """
 
-import math
 import operator
-import struct
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ..codec import decode, digest, encode
-from ..columns import unsigned
 from ..errors import NotEncodable
-from ..values import Array, Link
+from ..values import Link
+from . import ibm_fakes, ibm_snapshots
 from .aer_noise import model_to_plain
 from .base import Stage
-from .qiskit_values import to_plain
+from .qiskit_targets import calibration_value, target_token, target_value
+from .qiskit_values import Gap, to_plain
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """A blob that can be put again, into any archive, and what it could not hold."""
+    """A blob that can be put again, into any archive, what it could not hold, and the blobs that its fields refer to."""
 
     kind: str
     encoded: bytes
     link: Link | None
     gaps: tuple[tuple[str, str], ...]
+    parts: tuple["Snapshot", ...] = ()
+
+    @property
+    def name(self) -> Link:
+        """The link to this blob as it was made."""
+        return Link(digest(self.encoded))
 
     def put(self, stage: Stage) -> Link:
         for what, reason in self.gaps:
             stage.gap(what, reason)
-        if self.link is not None and stage.again(self.link):
+        moved = {}
+        for part in self.parts:
+            link = part.put(stage)
+            if link != part.name:  # a credential was removed from the part, which is a gap of every job
+                moved[part.name] = link
+        if self.link is not None and not moved and stage.again(self.link):
             return self.link
-        link = stage.put(self.kind, decode(self.encoded))
-        if link.digest == digest(self.encoded):  # else a credential was removed, which is a gap of every job
+        value = decode(self.encoded)
+        if moved:
+            value = {name: moved.get(item, item) if type(item) is Link else item for name, item in value.items()}
+        link = stage.put(self.kind, value)
+        if link == self.name:
             self.link = link
         return link
 
 
-def snapshot(kind: str, what: str, make: Callable[[Callable[[str, str], None]], Any]) -> Snapshot:
+def snapshot(
+    kind: str, what: str, make: Callable[[Callable[[str, str], None]], Any], parts: tuple[Snapshot, ...] = ()
+) -> Snapshot:
     """The snapshot of the value that `make(gap)` returns; its gaps are told under `what`."""
     gaps: list[tuple[str, str]] = []
     value = make(lambda path, reason: gaps.append((f"{what}.{path}", reason)))
-    return Snapshot(kind, encode(value), None, tuple(gaps))
+    return Snapshot(kind, encode(value), None, tuple(gaps), parts)
+
+
+class _Making:
+    """A stage for one value, which keeps what is put there as parts of its snapshot."""
+
+    def __init__(self):
+        self.parts: list[Snapshot] = []
+        self.gaps: list[tuple[str, str]] = []
+
+    def put(self, kind: str, value: object, key: bytes | None = None) -> Link:
+        self.parts.append(Snapshot(kind, encode(value), None, ()))
+        return self.parts[-1].name
+
+    def gap(self, what: str, reason: str) -> None:
+        self.gaps.append((what, reason))
+
+    def snapshot(self, kind: str, value: Any) -> Snapshot:
+        return Snapshot(kind, encode(value), None, tuple(self.gaps), tuple(self.parts))
 
 
 class Memo:
@@ -143,56 +176,58 @@ def _value_token(value):
         return Same([value])
 
 
-def target_token(target: Any) -> tuple:
-    """Every error rate and duration of a Target, since InstructionProperties may be altered in place."""
-    gates = []
-    for name in target.operation_names:
-        properties = target[name] or {}
-        gates.append((name, [(qubits, item and (item.error, item.duration)) for qubits, item in properties.items()]))
-    qubits = [(q and (q.t1, q.t2, q.frequency)) for q in target.qubit_properties or ()]
-    return (id(target), target.num_qubits, target.dt, gates, qubits)
+_devices = Memo()
 
 
-def target_value(target: Any) -> dict:
-    """What a Target offers, without its figures: operations and the qubits that they act on, None where it is all of them."""
-    operations = {}
-    for name in sorted(target.operation_names):
-        places = _places(target, name)
-        operations[name] = None if places is None else _columns_of_qubits(places)
-    return {"qubits": target.num_qubits, "dt": target.dt, "operations": operations}
+def captured(backend: Any, target: Any) -> tuple[Callable[[Gap], dict], Snapshot | None, tuple[Snapshot, ...]]:
+    """What a backend offers and how well it works: the fields of its blob for that, its calibration, the blobs they refer to.
 
-
-def calibration_value(target: Any) -> dict | None:
-    """Error rates, durations (s) and qubits (s, s, Hz) of a Target, in the order of its snapshot; None where it has none.
-
-    NaN stands where one has no figure while its neighbours do.
+    One of IBM's fake backends is its device: configuration and properties as IBM sent them. Others are their Target, if any.
     """
-    gates = {}
-    for name in sorted(target.operation_names):
-        items = [(target[name] or {}).get(qubits) for qubits in _places(target, name) or ()]
-        figures = {field: column for field in ("error", "duration") if (column := _figures(items, field))}
-        if figures:
-            gates[name] = figures
-    qubits = {field: column for field in ("t1", "t2", "frequency") if (column := _figures(target.qubit_properties or (), field))}
-    return {"type": "qiskit.target", "gates": gates, "qubits": qubits} if gates or qubits else None
-
-
-def _places(target, name):
-    properties = target[name]
-    return None if not properties or None in properties else sorted(properties)
-
-
-def _columns_of_qubits(places) -> list:
-    width = len(places[0])
-    if any(len(qubits) != width for qubits in places):
-        return [list(qubits) for qubits in places]
-    return [width, unsigned([qubit for qubits in places for qubit in qubits])]
-
-
-def _figures(items, field) -> Array | None:
-    figures = [getattr(item, field, None) if item is not None else None for item in items]
-    if all(figure is None for figure in figures):
-        return None
-    return Array(
-        "<f8", (len(figures),), struct.pack(f"<{len(figures)}d", *(math.nan if figure is None else figure for figure in figures))
+    found = _device(backend)
+    if found is not None:
+        device, figures = found
+        return lambda gap: {"device": device.name}, figures, (device,)
+    if target is None:
+        return lambda gap: {}, None, ()
+    figures = calibration_value(target)
+    return (
+        lambda gap: {"target": target_value(target, gap)},
+        None if figures is None else snapshot("calibration", "calibration", lambda gap: figures),
+        (),
     )
+
+
+def _device(backend) -> tuple[Snapshot, Snapshot | None] | None:
+    """Configuration and calibration of the device behind one of IBM's fake backends; None for everything else.
+
+    None, too, where such a backend would not come out of them as it is, because somebody altered it.
+    """
+    if not ibm_fakes.is_fake(backend):
+        return None
+    token = (target_token(backend.target), Same([backend.target, backend._conf_dict, backend._props_dict]))
+    return _devices.get(backend, token, lambda: _make_device(backend))
+
+
+def _make_device(backend) -> tuple[Snapshot, Snapshot | None] | None:
+    raw = ibm_fakes.raw_of(backend)
+    if raw is None:
+        return None
+    configuration, properties = raw
+    try:
+        again = ibm_fakes.new_fake(configuration, properties, str(backend.name))
+        again._props_dict = backend._props_dict  # checked by `raw_of`; to convert them again would take most of the time
+        if _offered(again.target) != _offered(backend.target):
+            return None
+    except Exception:  # whatever another version of the SDK has changed: then the Target says what the backend is
+        return None
+    stage = _Making()
+    described = stage.snapshot("backend", ibm_snapshots.configuration_value(stage, configuration))
+    if properties is None:
+        return described, None
+    stage = _Making()
+    return described, stage.snapshot("calibration", ibm_snapshots.calibration_value(stage, properties))
+
+
+def _offered(target) -> bytes:
+    return encode([target_value(target, lambda path, reason: None), calibration_value(target)])

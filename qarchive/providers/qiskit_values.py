@@ -1,17 +1,19 @@
-"""Values of Qiskit and of Python itself <-> plain values: states, operators, distributions, arrays, times.
+"""Values of Qiskit, numpy and Python <-> plain values: the walk over them, and the tables of what each class becomes.
 
 Classes are looked up by their exact module and name in closed tables, so importing this module imports no SDK, data never
-names code, and a subclass that nobody registered is refused rather than stored as its parent.
+names code, and a subclass that nobody registered is refused rather than stored as its parent. The tables stand in modules of
+their own. An encoder is called with the value and a `Part`; a decoder with the content of a tag and `from_plain`.
 """
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from ..errors import MissingExtra, NewerFormat, NotEncodable
+from ..errors import NewerFormat, NotEncodable
 from ..values import Array, Chunked, Link, Timestamp, Typed
+from . import python_values, qiskit_information
+from .sdk import sdk as sdk
 
 Gap = Callable[[str, str], None]
 
@@ -20,6 +22,33 @@ _TEXT = frozenset({str})
 _LEAVES = _PLAIN | {bytes, complex, Link, Timestamp, Array, Chunked, Typed}
 _DROPPED = object()
 
+_ENCODERS: dict[tuple[str, str], Callable] = {**python_values.ENCODERS, **qiskit_information.ENCODERS}
+_DECODERS: dict[str, Callable] = {**python_values.DECODERS, **qiskit_information.DECODERS}
+_LATER = ("qiskit_containers", "qiskit_inline", "ibm_containers")  # they build on this module and are imported when needed
+
+
+class Part:
+    """What an encoder turns the values inside a value with: it knows where they stand, and what a gap is."""
+
+    __slots__ = ("gap", "path")
+
+    def __init__(self, gap: Gap | None, path: str | tuple):
+        self.gap, self.path = gap, path
+
+    def __call__(self, value: Any, name: str) -> Any:
+        """`to_plain` of what stands under `name`."""
+        return value if type(value) in _LEAVES else _plain(value, self.gap, (self.path, name))
+
+    def spare(self, value: Any, name: str, instead: Any) -> Any:
+        """The same for a part without which the others are still worth keeping: `instead` where there are gaps and it is one."""
+        plain = _kept(value, self.gap, (self.path, name))
+        return instead if plain is _DROPPED else plain
+
+    def gaps(self) -> Gap | None:
+        """A function that tells gaps whose paths begin at this value, or None where there are to be none."""
+        gap = self.gap
+        return gap and (lambda path, reason: gap(_dotted((self.path, path)), reason))
+
 
 def to_plain(value: Any, gap: Gap | None = None, path: str | tuple = "") -> Any:
     """What `codec.encode` takes for `value`, with classes as `Typed` values; containers are copied only where they must be.
@@ -27,6 +56,13 @@ def to_plain(value: Any, gap: Gap | None = None, path: str | tuple = "") -> Any:
     A part that cannot be stored raises NotEncodable with its path; with `gap` it is left out instead and `gap(path, reason)`
     is called. Raises NotEncodable in any case where `value` itself cannot be stored. `path` is where `value` stands.
     """
+    try:
+        return _plain(value, gap, path)
+    except RecursionError:
+        raise NotEncodable("nested too deep, or inside itself", _dotted(path)) from None
+
+
+def _plain(value, gap, path):
     kind = type(value)
     if kind in _LEAVES:
         return value
@@ -37,13 +73,16 @@ def to_plain(value: Any, gap: Gap | None = None, path: str | tuple = "") -> Any:
     if kind is tuple:
         return tuple(_items(value, gap, path))
     if kind is set:
-        return {to_plain(item, None, (path, "{}")) for item in value}
-    encode = _ENCODERS.get((kind.__module__, kind.__qualname__))
-    if encode is not None:
-        return _located(encode, value, path)
-    if kind.__module__ == "numpy" and hasattr(value, "dtype"):
-        return _located(_numpy, value, path)
-    raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__}", _dotted(path))
+        return {_key(item, None, (path, "{}")) for item in value}
+    encode = _encoder(kind)
+    if encode is None:
+        raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__}", _dotted(path))
+    try:
+        return encode(value, Part(gap, path))
+    except NotEncodable as error:
+        if error.path:
+            raise
+        raise NotEncodable(error.reason, _dotted(path)) from None
 
 
 def from_plain(value: Any) -> Any:
@@ -52,6 +91,8 @@ def from_plain(value: Any) -> Any:
     Arrays come back as numpy's. Raises MissingExtra, and NewerFormat for a type tag of a later qarchive.
     """
     kind = type(value)
+    if kind in _PLAIN:
+        return value
     if kind is dict:
         if _PLAIN.issuperset(map(type, value.values())) and _PLAIN.issuperset(map(type, value)):
             return value
@@ -65,11 +106,33 @@ def from_plain(value: Any) -> Any:
     if kind is Array:
         return value.numpy()
     if kind is Typed:
-        decode = _DECODERS.get(value.tag)
+        decode = _DECODERS.get(value.tag) or _later()[1].get(value.tag)
         if decode is None:
             raise NewerFormat("a value", f"type tag {value.tag}", "the tags of this version")
-        return decode(value.value)
+        return decode(value.value, from_plain)
     return value
+
+
+def _encoder(kind: type) -> Callable | None:
+    name = kind.__module__, kind.__qualname__
+    encode = _ENCODERS.get(name)
+    if encode is not None:
+        return encode
+    if kind.__module__ == "numpy" and issubclass(kind, sdk("numpy").generic):
+        return python_values.scalar_to_plain
+    return _later()[0].get(name) or import_module(f"{__package__}.qiskit_inline").operation_encoder(kind)
+
+
+@cache
+def _later() -> tuple[dict[tuple[str, str], Callable], dict[str, Callable]]:
+    """The tables of the modules that build on this one."""
+    encoders: dict = {}
+    decoders: dict = {}
+    for name in _LATER:
+        module = import_module(f"{__package__}.{name}")
+        encoders |= module.ENCODERS
+        decoders |= module.DECODERS
+    return encoders, decoders
 
 
 def _dict(value, gap, path):
@@ -82,24 +145,42 @@ def _dict(value, gap, path):
             if item is _DROPPED:
                 continue
         if type(key) not in _PLAIN:
-            key = to_plain(key, None, (path, key))
+            key = _kept(key, gap, (path, key), _key)
+            if key is _DROPPED:
+                continue
         plain[key] = item
+    return plain
+
+
+def _key(key, gap, path):
+    plain = _plain(key, None, path)
+    try:
+        hash(plain)
+    except TypeError:
+        kind = type(key)
+        reason = f"a {kind.__module__}.{kind.__qualname__} as a key or an item of a set"
+        raise NotEncodable(reason, _dotted(path)) from None
     return plain
 
 
 def _items(values, gap, path):
     # An item that is left out of a sequence would move its neighbours: the sequence goes as a whole.
     return [
-        item if type(item) in _LEAVES else to_plain(item, gap if type(item) is dict else None, (path, i))
+        item if type(item) in _LEAVES else _plain(item, gap if _holds(type(item)) else None, (path, i))
         for i, item in enumerate(values)
     ]
 
 
-def _kept(item, gap, path):
+def _holds(kind) -> bool:
+    """Whether a part of a value of this class can be left out of it."""
+    return kind is dict or (kind.__module__, kind.__qualname__) in _later()[0]
+
+
+def _kept(item, gap, path, plain=_plain):
     if gap is None:
-        return to_plain(item, None, path)
+        return plain(item, None, path)
     try:
-        return to_plain(item, gap, path)
+        return plain(item, gap, path)
     except NotEncodable as error:
         gap(error.path or _dotted(path), error.reason)
         return _DROPPED
@@ -111,247 +192,3 @@ def _dotted(path) -> str:
         return path
     outside, key = path
     return f"{_dotted(outside)}.{key}" if outside else str(key)
-
-
-def _located(encode, value, path):
-    try:
-        return encode(value)
-    except NotEncodable as error:
-        raise NotEncodable(error.reason, _dotted(path)) from None
-
-
-def _numpy(value):
-    """Arrays and scalars; `codec` would do it, but only here can an unfit dtype still become a gap."""
-    array = Array.of(value)
-    return array if type(value).__name__ == "ndarray" else Typed("numpy.scalar", array)
-
-
-def _numpy_scalar(array: Array):
-    return array.numpy()[()]
-
-
-@cache
-def sdk(module: str, what: str = "this value", extra: str = "aer"):
-    """An SDK's module, named by code and never by data. Raises MissingExtra."""
-    try:
-        return import_module(module)
-    except ImportError:
-        raise MissingExtra(what, extra) from None
-
-
-def _information():
-    return sdk("qiskit.quantum_info")
-
-
-def _aer_classes():
-    return sdk("qiskit_aer.backends.compatibility")
-
-
-def _state(tag):
-    return lambda value: Typed(tag, [Array.of(value.data), list(value.dims())])
-
-
-def _channel(tag):
-    return lambda value: Typed(tag, [Array.of(value.data), list(value.input_dims()), list(value.output_dims())])
-
-
-def _new_state(module, name):
-    def decode(parts):
-        data, dims = parts
-        return getattr(module(), name)(data.numpy(), dims=tuple(dims))
-
-    return decode
-
-
-def _new_channel(module, name):
-    def decode(parts):
-        data, input_dims, output_dims = parts
-        return getattr(module(), name)(data.numpy(), input_dims=tuple(input_dims), output_dims=tuple(output_dims))
-
-    return decode
-
-
-def _kraus(value):
-    left, right = value._data
-    sides = [[Array.of(matrix) for matrix in side] if side is not None else None for side in (left, right)]
-    return Typed("qiskit.Kraus", [*sides, list(value.input_dims()), list(value.output_dims())])
-
-
-def _new_kraus(parts):
-    left, right, input_dims, output_dims = parts
-    left = [matrix.numpy() for matrix in left]
-    data = left if right is None else (left, [matrix.numpy() for matrix in right])
-    return _information().Kraus(data, input_dims=tuple(input_dims), output_dims=tuple(output_dims))
-
-
-def _new_clifford(tableau):
-    return _information().Clifford(tableau.numpy(), validate=False)
-
-
-def _new_stabilizer(module):
-    def decode(tableau):
-        return module().StabilizerState(_new_clifford(tableau), validate=False)
-
-    return decode
-
-
-def _stabilizer(tag):
-    return lambda value: Typed(tag, Array.of(value.clifford.tableau))
-
-
-def _pauli_parts(value):
-    return [Array.of(value.z), Array.of(value.x), Array.of(value.phase)]
-
-
-def _new_pauli(parts):
-    z, x, phase = parts
-    return _information().Pauli((z.numpy(), x.numpy(), phase.tolist()))
-
-
-def _new_pauli_list(parts):
-    z, x, phase = parts
-    return _information().PauliList.from_symplectic(z.numpy(), x.numpy(), phase.numpy())
-
-
-def _sparse_pauli_op(value):
-    return Typed("qiskit.SparsePauliOp", [*_pauli_parts(value.paulis), Array.of(value.coeffs)])
-
-
-def _new_sparse_pauli_op(parts):
-    *paulis, coeffs = parts
-    return _information().SparsePauliOp(_new_pauli_list(paulis), coeffs.numpy(), ignore_pauli_phase=True, copy=False)
-
-
-def _sparse_observable(value):
-    raw = (value.coeffs, value.bit_terms, value.indices, value.boundaries)
-    return Typed("qiskit.SparseObservable", [value.num_qubits, *(_numbers(column) for column in raw)])
-
-
-def _numbers(column):
-    import numpy
-
-    array = numpy.array(column)  # copies what SparseObservable only lends; uintp becomes a fixed width
-    return Array.of(array.astype("<u8") if array.dtype.kind == "u" and array.dtype.itemsize == 8 else array)
-
-
-def _new_sparse_observable(parts):
-    qubits, coeffs, terms, indices, boundaries = parts
-    return _information().SparseObservable.from_raw_parts(
-        qubits, coeffs.numpy(), terms.numpy(), indices.numpy(), boundaries.numpy()
-    )
-
-
-def _probabilities(value):
-    return Typed("qiskit.ProbDistribution", [_distribution(value), value._num_bits])
-
-
-def _quasi(value):
-    return Typed("qiskit.QuasiDistribution", [_distribution(value), value._num_bits, to_plain(value._stddev_upper_bound)])
-
-
-def _distribution(value):
-    return [to_plain(dict(value)), to_plain(value.shots)]
-
-
-def _new_distribution(name):
-    def decode(parts):
-        (data, shots), bits, *bound = parts
-        value = getattr(sdk("qiskit.result"), name)(from_plain(data), shots=from_plain(shots))
-        value._num_bits = bits  # a constructor given integers counts only the bits of the largest
-        if bound:
-            value._stddev_upper_bound = from_plain(bound[0])
-        return value
-
-    return decode
-
-
-def _counts(value):
-    data = dict(value) if value.hex_raw is None else value.hex_raw
-    return Typed(
-        "qiskit.Counts", [to_plain(data), to_plain(value.time_taken), to_plain(value.creg_sizes), to_plain(value.memory_slots)]
-    )
-
-
-def _new_counts(parts):
-    data, time_taken, creg_sizes, memory_slots = map(from_plain, parts)
-    return sdk("qiskit.result").Counts(data, time_taken=time_taken, creg_sizes=creg_sizes, memory_slots=memory_slots)
-
-
-def _aer_state(tag):
-    return lambda value: Typed(tag, [Array.of(value.data), list(value.dims()), to_plain(value._configs)])
-
-
-def _new_aer_state(name):
-    def decode(parts):
-        data, dims, configs = parts
-        return getattr(sdk("qiskit_aer.quantum_info"), name)(data.numpy(), dims=tuple(dims), **from_plain(configs))
-
-    return decode
-
-
-_QUANTUM_INFO = "qiskit.quantum_info."
-_AER_COMPATIBILITY = "qiskit_aer.backends.compatibility"
-_DATETIME = ("datetime", "datetime")
-
-_ENCODERS: dict[tuple[str, str], Callable] = {
-    _DATETIME: lambda value: Typed("datetime", value.isoformat()),
-    ("builtins", "slice"): lambda value: Typed("slice", [value.start, value.stop, value.step]),
-    ("builtins", "range"): lambda value: Typed("range", [value.start, value.stop, value.step]),
-    (_QUANTUM_INFO + "states.statevector", "Statevector"): _state("qiskit.Statevector"),
-    (_QUANTUM_INFO + "states.densitymatrix", "DensityMatrix"): _state("qiskit.DensityMatrix"),
-    (_QUANTUM_INFO + "states.stabilizerstate", "StabilizerState"): _stabilizer("qiskit.StabilizerState"),
-    (_QUANTUM_INFO + "operators.operator", "Operator"): _channel("qiskit.Operator"),
-    (_QUANTUM_INFO + "operators.channel.superop", "SuperOp"): _channel("qiskit.SuperOp"),
-    (_QUANTUM_INFO + "operators.channel.kraus", "Kraus"): _kraus,
-    (_QUANTUM_INFO + "operators.symplectic.clifford", "Clifford"): lambda value: Typed(
-        "qiskit.Clifford", Array.of(value.tableau)
-    ),
-    (_QUANTUM_INFO + "operators.symplectic.pauli", "Pauli"): lambda value: Typed("qiskit.Pauli", _pauli_parts(value)),
-    (_QUANTUM_INFO + "operators.symplectic.pauli_list", "PauliList"): lambda value: Typed(
-        "qiskit.PauliList", _pauli_parts(value)
-    ),
-    (_QUANTUM_INFO + "operators.symplectic.sparse_pauli_op", "SparsePauliOp"): _sparse_pauli_op,
-    ("qiskit.quantum_info", "SparseObservable"): _sparse_observable,
-    (_AER_COMPATIBILITY, "Statevector"): _state("aer.Statevector"),
-    (_AER_COMPATIBILITY, "DensityMatrix"): _state("aer.DensityMatrix"),
-    (_AER_COMPATIBILITY, "Operator"): _channel("aer.Operator"),
-    (_AER_COMPATIBILITY, "SuperOp"): _channel("aer.SuperOp"),
-    (_AER_COMPATIBILITY, "StabilizerState"): _stabilizer("aer.StabilizerState"),
-    ("qiskit_aer.quantum_info.states.aer_statevector", "AerStatevector"): _aer_state("aer.AerStatevector"),
-    ("qiskit_aer.quantum_info.states.aer_densitymatrix", "AerDensityMatrix"): _aer_state("aer.AerDensityMatrix"),
-    ("qiskit.result.distributions.probability", "ProbDistribution"): _probabilities,
-    ("qiskit.result.distributions.quasi", "QuasiDistribution"): _quasi,
-    ("qiskit.result.counts", "Counts"): _counts,
-    ("qiskit.result.models", "MeasLevel"): lambda value: Typed("qiskit.MeasLevel", int(value)),
-    ("qiskit.result.models", "MeasReturnType"): lambda value: Typed("qiskit.MeasReturnType", value.value),
-}
-
-_DECODERS: dict[str, Callable] = {
-    "numpy.scalar": _numpy_scalar,
-    "datetime": datetime.fromisoformat,
-    "slice": lambda parts: slice(*parts),
-    "range": lambda parts: range(*parts),
-    "qiskit.Statevector": _new_state(_information, "Statevector"),
-    "qiskit.DensityMatrix": _new_state(_information, "DensityMatrix"),
-    "qiskit.StabilizerState": _new_stabilizer(_information),
-    "qiskit.Operator": _new_channel(_information, "Operator"),
-    "qiskit.SuperOp": _new_channel(_information, "SuperOp"),
-    "qiskit.Kraus": _new_kraus,
-    "qiskit.Clifford": _new_clifford,
-    "qiskit.Pauli": _new_pauli,
-    "qiskit.PauliList": _new_pauli_list,
-    "qiskit.SparsePauliOp": _new_sparse_pauli_op,
-    "qiskit.SparseObservable": _new_sparse_observable,
-    "aer.Statevector": _new_state(_aer_classes, "Statevector"),
-    "aer.DensityMatrix": _new_state(_aer_classes, "DensityMatrix"),
-    "aer.Operator": _new_channel(_aer_classes, "Operator"),
-    "aer.SuperOp": _new_channel(_aer_classes, "SuperOp"),
-    "aer.StabilizerState": _new_stabilizer(_aer_classes),
-    "aer.AerStatevector": _new_aer_state("AerStatevector"),
-    "aer.AerDensityMatrix": _new_aer_state("AerDensityMatrix"),
-    "qiskit.ProbDistribution": _new_distribution("ProbDistribution"),
-    "qiskit.QuasiDistribution": _new_distribution("QuasiDistribution"),
-    "qiskit.Counts": _new_counts,
-    "qiskit.MeasLevel": lambda number: sdk("qiskit.result.models").MeasLevel(number),
-    "qiskit.MeasReturnType": lambda name: sdk("qiskit.result.models").MeasReturnType(name),
-}

@@ -14,9 +14,13 @@ ENTRY_POINTS = "qarchive.providers"
 def built_in() -> dict[str, Provider]:
     """The providers that come with qarchive, by name; the first that owns an object takes it."""
     from .aer import AerProvider
+    from .ibm import IBMProvider
+    from .ibm_local import IBMLocalProvider
     from .qiskit_backends import QiskitProvider
 
-    return {provider.name: provider for provider in (AerProvider(), QiskitProvider())}
+    here = (AerProvider(), QiskitProvider())
+    local_mode = IBMLocalProvider(here)
+    return {provider.name: provider for provider in (IBMProvider(local_mode), local_mode, *here)}
 
 
 @cache

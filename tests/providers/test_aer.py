@@ -4,6 +4,7 @@ import threading
 
 import conformance
 import pytest
+from conformance import bell
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.providers import JobStatus
@@ -13,14 +14,6 @@ from qiskit_aer.jobs import utils
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import qarchive
-
-
-def bell(name="bell", **metadata):
-    circuit = QuantumCircuit(2, 2, name=name, metadata=metadata)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure([0, 1], [0, 1])
-    return circuit
 
 
 def noise():
@@ -60,9 +53,8 @@ def single(method, *saves):
     return [circuit], {"seed_simulator": 3, "method": method}
 
 
-class TestAer(conformance.Conformance):
+class TestAer(conformance.QiskitConformance):
     provider = "aer"
-    blocked = ("qiskit", "qiskit_aer", "numpy", "scipy", "rustworkx")
     setup = """
 from qiskit import QuantumCircuit
 from qiskit_aer import AerSimulator
@@ -112,26 +104,6 @@ def call(target):
         unbound.rx(Parameter("x"), 0)
         unbound.measure(0, 0)
         return ((unbound,), {"shots": 1}), ((too_large,), {"shots": 1, "method": "statevector"})
-
-    def same_input(self, one, other):
-        assert one == other
-        if isinstance(one, list):
-            assert [(c.name, c.metadata) for c in one] == [(c.name, c.metadata) for c in other]
-        else:
-            assert (one.name, one.metadata) == (other.name, other.metadata)
-
-    def same_result(self, one, other):
-        if isinstance(one, dict):
-            conformance.same(one, other)
-        else:
-            assert type(one) is type(other)
-            conformance.same(one.to_dict(), other.to_dict())
-
-    def without_volatile(self, result):
-        return conformance.strip(result.to_dict())
-
-    def with_secret(self, args, secret):
-        return (bell("bell", token="hunter22", note=f"uses {secret}"),)
 
     def test_aers_own_job_after_a_failure(self, archive):
         _, (args, kwargs) = self.failing()

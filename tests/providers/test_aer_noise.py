@@ -3,6 +3,7 @@
 import copy
 import gc
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -251,18 +252,16 @@ def test_figures_of_the_host_are_in_no_blob(stage, monkeypatch):
 
 
 def test_a_device_has_a_target_and_a_calibration(stage):
-    for provider, backend in ((QiskitProvider(), FakeManilaV2()), (AerProvider(), AerSimulator.from_backend(FakeManilaV2()))):
-        execution = provider.describe(stage, backend, (bell(),), {"shots": 3})
-        assert (execution.kind, execution.shots, execution.size) == ("simulator", 3, 1)
-        described, figures = stage.get(execution.backend), stage.get(execution.calibration)
-        width, flat = described["target"]["operations"]["cx"]
-        pairs = list(zip(flat.flat()[::2], flat.flat()[1::2], strict=True))
-        assert width == 2
-        target = FakeManilaV2().target
-        assert dict(zip(pairs, figures["gates"]["cx"]["error"].flat(), strict=True)) == {
-            q: p.error for q, p in target["cx"].items()
-        }
-        assert figures["qubits"]["t1"].flat() == [q.t1 for q in target.qubit_properties]
+    execution = AerProvider().describe(stage, AerSimulator.from_backend(FakeManilaV2()), (bell(),), {"shots": 3})
+    assert (execution.kind, execution.shots, execution.size) == ("simulator", 3, 1)
+    described, figures = stage.get(execution.backend), stage.get(execution.calibration)
+    width, flat = described["target"]["operations"]["cx"]
+    pairs = list(zip(flat.flat()[::2], flat.flat()[1::2], strict=True))
+    assert width == 2
+    target = FakeManilaV2().target
+    assert dict(zip(pairs, figures["gates"]["cx"]["error"].flat(), strict=True)) == {q: p.error for q, p in target["cx"].items()}
+    assert figures["gates"]["cx"]["places"] == [width, flat]
+    assert figures["qubits"]["t1"].flat() == [q.t1 for q in target.qubit_properties]
 
 
 def test_plain_simulators_have_no_calibration(stage):
@@ -327,7 +326,7 @@ def test_a_job_says_how_it_was_started_and_how_it_ended(stage):
     ended = threading.Event()
     backend = AerSimulator()
     job = backend.run([circuit], parameter_binds=[{theta: [0.1, 0.2]}], shots=8, seed_simulator=2)
-    provider.when_done(job, ended.set)
+    provider.follow(job, SimpleNamespace(ended=ended.set))
     assert ended.wait(10)
     assert provider.call_of(job) == (
         backend,
@@ -400,7 +399,7 @@ def test_jobs_without_a_future_are_watched():
             return self.calls > 3
 
     ended = threading.Event()
-    QiskitProvider().when_done(Slow(), ended.set)
+    QiskitProvider().follow(Slow(), SimpleNamespace(ended=ended.set))
     assert ended.wait(5)
 
 

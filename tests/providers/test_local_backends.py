@@ -6,6 +6,7 @@ from pathlib import Path
 import conformance
 import pytest
 import third_party
+from conformance import bell
 from qiskit import QuantumCircuit
 from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2
 from qiskit.providers.basic_provider import BasicSimulator
@@ -21,19 +22,9 @@ import qarchive
 HERE = Path(__file__).parent
 
 
-def bell(name="bell", **metadata):
-    circuit = QuantumCircuit(2, 2, name=name, metadata=metadata)
-    circuit.h(0)
-    circuit.cx(0, 1)
-    circuit.measure([0, 1], [0, 1])
-    return circuit
-
-
-class Local(conformance.Conformance):
+class Local(conformance.QiskitConformance):
     """What all local backends have in common here: two calls, and no run that fails quietly."""
 
-    provider = "qiskit"
-    blocked = ("qiskit", "qiskit_aer", "qiskit_ibm_runtime", "numpy", "scipy", "rustworkx")
     records_jobs = False
     backend: str  # Python source that makes one
 
@@ -72,25 +63,6 @@ def call(target):
         circuit.append(QuantumCircuit(1, name="unheard").to_gate(), [0])
         circuit.measure(0, 0)
         return circuit
-
-    def same_input(self, one, other):
-        assert one == other
-        listed = [item if isinstance(item, list) else [item] for item in (one, other)]
-        names, others = ([(circuit.name, circuit.metadata) for circuit in circuits] for circuits in listed)
-        assert names == others
-
-    def same_result(self, one, other):
-        if isinstance(one, dict):
-            conformance.same(one, other)
-        else:
-            assert type(one) is type(other)
-            conformance.same(one.to_dict(), other.to_dict())
-
-    def without_volatile(self, result):
-        return conformance.strip(result.to_dict())
-
-    def with_secret(self, args, secret):
-        return (bell("bell", token="hunter22", note=f"uses {secret}"),)
 
 
 class TestBasicSimulator(Local):
@@ -208,14 +180,18 @@ def test_aer_that_makes_a_simulator_of_a_wrapped_device_says_that_it_is_not_reco
     (warning,) = [item for item in caught if item.category is qarchive.ArchiveWarning]
     assert str(warning.message) == (
         "Aer makes a simulator of its own from the wrapped backend generic_backend_2q, and runs on it are not recorded; "
-        "give it `archive.wrap(AerSimulator.from_backend(backend.unwrapped))`"
+        "wrap what Aer makes, such as `archive.wrap(SamplerV2.from_backend(backend.unwrapped))` or an AerSimulator, "
+        "or use `qarchive.autolog()`"
     )
     assert warning.filename == __file__
     if make is SamplerV2:
         sampled(made)
         assert len(archive.jobs()) == 0  # what the warning says
-        counts = sampled(SamplerV2.from_backend(archive.wrap(AerSimulator.from_backend(wrapped.unwrapped))))
+        counts = sampled(archive.wrap(SamplerV2.from_backend(wrapped.unwrapped)))
         assert archive.job("latest").counts() == counts  # what it advises
+        counts = sampled(SamplerV2.from_backend(archive.wrap(AerSimulator.from_backend(wrapped.unwrapped))))
+        assert archive.job("latest").counts() == counts
+        assert len(archive.jobs()) == 2
 
 
 def test_only_what_runs_elsewhere_is_warned_of(archive):

@@ -1,5 +1,6 @@
 """Results of real runs, packed and unpacked: equal in content and types, equal blobs for equal runs."""
 
+import copy
 import logging
 
 import numpy as np
@@ -14,8 +15,9 @@ from qiskit_aer import library as aer_library  # noqa: F401  gives circuits thei
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from qarchive.codec import decode, encode
-from qarchive.errors import BadInput
+from qarchive.errors import BadInput, NotCanonical
 from qarchive.providers.qiskit_results import counts, pack_result, unpack_dict, unpack_result
+from qarchive.values import Typed
 
 
 def same(one, other, path=""):
@@ -158,6 +160,56 @@ def test_counts_without_the_sdk_are_those_of_qiskit(name):
         assert all(len(state) == 6 and state[3] == " " for state in counts(value, index, volatile))
 
 
+def test_what_experiments_have_alike_is_stored_once():
+    result = several().result()
+    value, _ = through(result)
+    common = value["common"]
+    assert (common["shots"], common["status"], common["header"]["creg_sizes"]) == (40, "DONE", [["a", 2], ["b", 3]])
+    assert [sorted(experiment) for experiment in value["results"]] == [["data", "header", "seed_simulator"]] * 3
+    assert [sorted(experiment["header"]) for experiment in value["results"]] == [["metadata", "n_qubits"]] * 3
+    again = unpack_result(*through(result))
+    again.results[0].header["creg_sizes"].append(["c", 1])
+    again.results[0].metadata["fusion"]["enabled"] = None
+    for untouched, original in zip(again.results[1:], result.results[1:], strict=True):
+        same(untouched.to_dict(), original.to_dict())
+
+
+@pytest.mark.parametrize(("one", "other"), [(1, True), (1, 1.0), (0.0, -0.0), ([1], [1.0]), ([0.0], [-0.0]),
+                                            ({"a": 1}, {"a": True}), ((1,), [1]), (1 + 0j, 1.0)])  # fmt: skip
+def test_what_is_merely_equal_is_not_alike(one, other):
+    experiments = [{"shots": 1, "success": True, "data": {}, "extra": extra, "header": {"x": extra}} for extra in (one, other)]
+    result = Result.from_dict({"backend_name": "x", "results": experiments})
+    value, volatile = through(result)
+    assert "extra" not in value["common"] and value["common"]["header"] == {}
+    same(unpack_dict(value, volatile), result.to_dict())
+
+
+@pytest.mark.parametrize("value", [float("nan"), {"b": 1, "a": [2]}, (1, 2), 1j, np.arange(3), {1: 2}, 1 << 70, None])
+def test_what_has_one_encoding_is_alike_wherever_it_came_from(value):
+    other = {"a": [2], "b": 1} if type(value) is dict and "a" in value else copy.deepcopy(value)
+    experiments = [{"shots": 1, "success": True, "data": {}, "header": {"x": extra}} for extra in (value, other)]
+    result = Result.from_dict({"backend_name": "x", "results": experiments})
+    packed, volatile = through(result)
+    assert "x" in packed["common"]["header"] and "header" not in packed["results"][0]
+    same(unpack_dict(packed, volatile), result.to_dict())
+
+
+def test_counts_that_the_memory_tells_are_not_stored_twice():
+    content = several().result().to_dict()
+    value, _ = through(Result.from_dict(content))
+    assert [experiment["data"]["counts"] for experiment in value["results"]] == [Typed("counts", None)] * 3
+    content["results"][1]["data"]["counts"]["0x1f"] = 1
+    del content["results"][2]["data"]["memory"]
+    value, volatile = through(Result.from_dict(content))
+    assert [experiment["data"]["counts"].value is None for experiment in value["results"]] == [True, False, False]
+    same(unpack_dict(value, volatile), content)
+    del value["results"][0]["data"]["memory"]
+    for read in (unpack_dict, lambda *parts: counts(parts[0], 0, parts[1])):
+        with pytest.raises(NotCanonical) as error:
+            read(value, volatile)
+        assert str(error.value) == "not canonical msgpack: counts of a memory that is not there"
+
+
 def test_counts_say_what_is_missing():
     value, volatile = through(RUNS["no counts"]().result())
     with pytest.raises(BadInput) as error:
@@ -222,7 +274,7 @@ EXPERIMENT = st.fixed_dictionaries(
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(EXPERIMENT, max_size=4),
-    st.dictionaries(st.sampled_from(["date", "job_id", "qobj_id", "time_taken", "status", "extra"]), TIMES),
+    st.dictionaries(st.sampled_from(["date", "job_id", "qobj_id", "time_taken", "status", "extra", "common", "common'"]), TIMES),
 )
 def test_any_result_comes_back(experiments, fields):
     result = Result.from_dict({"backend_name": "x", "backend_version": "1", "results": experiments, "success": True, **fields})

@@ -1,6 +1,7 @@
 """spec/qiskit.md names every field that is stored, and its way of reading gates and results is right."""
 
 import importlib.util
+import json
 import re
 import sys
 from pathlib import Path
@@ -8,16 +9,22 @@ from pathlib import Path
 import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import qarchive
-from qarchive.codec import decode
+from qarchive.codec import decode, encode
+from qarchive.providers.qiskit_containers import pub_to_plain
 from qarchive.providers.qiskit_results import unpack_dict
-from qarchive.values import Array, Link
+from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.values import TAGS, Array, Link, Typed
 
 HERE = Path(__file__).parent
+TAGS_PAGE = (HERE.parent.parent / "spec" / "tags.md").read_text("utf-8")
+VECTORS = HERE.parent.parent / "spec" / "vectors"
 NAMED = set(re.findall(r"`([A-Za-z_0-9]+)`", (HERE.parent.parent / "spec" / "qiskit.md").read_text("utf-8")))
 
 _spec = importlib.util.spec_from_file_location("circuits_of_tests", HERE / "test_qiskit_circuits.py")
@@ -118,3 +125,47 @@ def test_a_result_is_put_together_as_the_page_says(archive, size):
             for name in path.strip(".").split("."):
                 holder = holder[name]
             assert holder == content
+
+
+def test_every_field_of_a_pub_is_named_on_the_page_of_tags():
+    named = set(re.findall(r"`([A-Za-z_0-9]+)`", TAGS_PAGE))
+    circuit = QuantumCircuit(2)
+    circuit.rx(Parameter("a"), 0)
+    for pub in (SamplerPub.coerce((circuit, [0.5], 3)), EstimatorPub.coerce((circuit, ["XX", "XX"], [0.5], 0.1))):
+        plain = pub_to_plain(pub)
+        fields = set(plain) | set(plain["parameters"]) | set(plain.get("observables", ()))
+        assert fields - named == set()
+    assert set(to_plain(circuit).value) - named == set()
+
+
+def tags_in(value):
+    if type(value) is Typed:
+        return {value.tag} | tags_in(value.value)
+    if type(value) is dict:
+        return set().union(*map(tags_in, value.values()), *map(tags_in, value))
+    return set().union(*map(tags_in, value)) if type(value) in (list, tuple, set) else set()
+
+
+def test_tags_that_came_with_containers_have_a_vector():
+    vectors = [decode(bytes.fromhex(vector["bytes"])) for vector in json.loads((VECTORS / "values.json").read_text("utf-8"))]
+    before = """
+        redacted numpy.scalar aer.Statevector aer.DensityMatrix aer.Operator aer.SuperOp aer.StabilizerState aer.AerStatevector
+        aer.AerDensityMatrix aer.PauliLindbladError aer.instruction qiskit.Clifford qiskit.Pauli qiskit.SparsePauliOp
+        qiskit.SparseObservable qiskit.Statevector qiskit.DensityMatrix qiskit.Operator qiskit.SuperOp qiskit.Kraus
+        qiskit.StabilizerState qiskit.Counts qiskit.ProbDistribution qiskit.MeasLevel qiskit.MeasReturnType qiskit.instruction
+    """.split()
+    assert TAGS - set().union(*map(tags_in, vectors)) == set(before)
+
+
+def test_vectors_are_what_is_written_for_the_objects_that_they_describe():
+    """All but those that hold bytes of Qiskit or all fields of its results, which differ from version to version."""
+    opaque = {"qiskit.QuantumCircuit", "qiskit.Operation", "samplomatic.Samplex", "qiskit.Result", "ibm.RunnerResult"}
+    seen = set()
+    for vector in json.loads((VECTORS / "values.json").read_text("utf-8")):
+        data = bytes.fromhex(vector["bytes"])
+        value = decode(data)
+        tags = tags_in(value)
+        if type(value) is Typed and value.tag not in ("counts", "memory") and not tags & opaque:
+            assert encode(to_plain(from_plain(value))) == data, vector["name"]
+            seen |= tags
+    assert len(seen) > 50

@@ -14,8 +14,9 @@ import aer_runs
 import commits
 import listing
 import peers
+import results
 
-ROWS = {"commit": commits.rows, "aer": aer_runs.rows, "peers": peers.rows, "list": listing.rows}
+ROWS = {"commit": commits.rows, "aer": aer_runs.rows, "results": results.rows, "peers": peers.rows, "list": listing.rows}
 
 
 def main() -> None:

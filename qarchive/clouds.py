@@ -1,0 +1,174 @@
+"""Jobs that ended when nobody looked, that ran without the archive, or whose sending got no answer.
+
+Clouds are asked through the SDK's own clients, with the user's credentials; nothing is ever sent again.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from . import model
+from .capture import Recorder, record_outcome
+from .errors import NotFound, QArchiveError
+from .providers.base import Cloud, Provider
+from .stage import Stage
+from .values import Link
+
+Named = Callable[[str], Provider]
+_KILLED = {"type": "killed", "message": "its process ended before an outcome was recorded"}
+_GONE = {"type": "gone", "message": "its provider does not know it any more"}
+
+
+@dataclass
+class Report:
+    """What became of jobs, by their ids: each one of the archive's that was asked about is in one of the lists."""
+
+    collected: list[str] = field(default_factory=list)  # ended, and now archived with outcome
+    waiting: list[str] = field(default_factory=list)  # still queued or running, or private and not yet read by their user
+    unanswered: list[str] = field(default_factory=list)  # sent, and nobody knows whether they were accepted
+    lost: list[str] = field(default_factory=list)  # UNKNOWN: killed on this machine, or gone from the cloud
+    problems: dict[str, str] = field(default_factory=dict)  # could not be asked about, and why
+
+
+class Clients:
+    """One client a provider: those that were given, or what the SDK makes of the user's saved credentials."""
+
+    def __init__(self, given: tuple[Cloud, Any] | None):
+        self._given = given
+        self._made: dict[str, Any] = {}
+
+    def of(self, provider: Cloud) -> Any:
+        """Raises BadInput, MissingExtra; the same again for every job that asks."""
+        if self._given is not None and self._given[0] is provider:
+            return self._given[1]
+        if provider.name not in self._made:
+            try:
+                self._made[provider.name] = provider.connect()
+            except QArchiveError as error:
+                self._made[provider.name] = error
+        found = self._made[provider.name]
+        if isinstance(found, QArchiveError):
+            raise found
+        return found
+
+
+def sync(recorder: Recorder, named: Named, clients: Clients) -> Report:
+    """Ask about every job that has not ended, and archive what is new. Safe beside other processes, and again."""
+    report = Report()
+    for digest in recorder.store.index.unfinished():
+        folded = recorder.folded(digest)
+        attempt = folded.current
+        if attempt is None or attempt.record is None or folded.record is None or folded.status in model.TERMINAL:
+            continue
+        job = digest.hex()
+        try:
+            provider = named(folded.record["provider"])
+            if attempt.record["status"] != "SENDING":
+                _local(recorder, digest, attempt, report)
+            elif attempt.provider_job is None:
+                report.unanswered.append(job)
+            else:
+                client = clients.of(provider)
+                _collect(recorder, provider, client, Link(digest), attempt, report)
+        except QArchiveError as error:
+            report.problems[job] = str(error)
+    return report
+
+
+def fetch(recorder: Recorder, provider: Cloud, client: Any, provider_jobs: Iterator[str], report: Report) -> Iterator[Link]:
+    """Archive jobs of a cloud that were never captured, and the outcomes of those that were; one after another."""
+    for provider_job in provider_jobs:
+        try:
+            yield fetch_one(recorder, provider, client, provider_job, report)
+        except QArchiveError as error:
+            report.problems[provider_job] = str(error)
+
+
+def fetch_one(recorder: Recorder, provider: Cloud, client: Any, provider_job: str, report: Report | None = None) -> Link:
+    """Archive one job of a cloud, and its outcome if it has ended. Raises NotFound, BadInput, CannotWrite."""
+    found = recorder.find(provider, provider_job)
+    if found is None:
+        found = recorder.record(provider, provider.retrieve(client, provider_job))
+    folded = recorder.folded(found.digest)
+    if folded.status not in model.TERMINAL and folded.current is not None:
+        _collect(recorder, provider, client, found, folded.current, report or Report())
+    return found
+
+
+def recover(recorder: Recorder, named: Named, clients: Clients) -> Report:
+    """Look for jobs whose sending got no answer; those that were accepted after all get their ids, and are collected."""
+    report = Report()
+    open_ones: dict[str, list[tuple[bytes, model.Folded]]] = {}
+    for digest in recorder.store.index.unfinished():
+        folded = recorder.folded(digest)
+        attempt = folded.current
+        if folded.record and attempt and attempt.record and attempt.status == "SENDING" and not recorder.follows(attempt.link):
+            open_ones.setdefault(folded.record["provider"], []).append((digest, folded))
+    for name, jobs in open_ones.items():
+        try:
+            provider = named(name)
+            client = clients.of(provider)
+            sendings = [(folded.record, folded.current.record) for _, folded in jobs]
+            answers = provider.search(
+                lambda link: recorder.store.value(link.digest),
+                client,
+                sendings,
+                lambda known, provider=provider: recorder.find(provider, known) is not None,
+            )
+        except QArchiveError as error:
+            report.problems.update((digest.hex(), str(error)) for digest, _ in jobs)
+            continue
+        for (digest, folded), provider_job in zip(jobs, answers, strict=True):
+            if provider_job is None:
+                report.unanswered.append(digest.hex())
+                continue
+            try:
+                _recovered(recorder, provider, client, Link(digest), folded.current, provider_job, report)
+            except QArchiveError as error:
+                report.problems[digest.hex()] = str(error)
+    return report
+
+
+def _recovered(recorder, provider, client, job, attempt, provider_job, report) -> None:
+    native = provider.retrieve(client, provider_job)
+    stage = Stage(recorder.store)
+    stage.record(model.sent_record(job=job, attempt=attempt.link, **vars(provider.sent(native))))
+    stage.commit(durable=True)
+    _collect(recorder, provider, client, job, recorder.folded(job.digest).current, report)
+
+
+def _collect(recorder, provider, client, job, attempt, report) -> None:
+    """Ask a cloud about one attempt, and write what is new."""
+    stage = Stage(recorder.store)
+    try:
+        native = provider.retrieve(client, attempt.provider_job)
+    except NotFound:
+        stage.record(model.status_record(job=job, attempt=attempt.link, status="UNKNOWN", provider_status="", error=_GONE))
+        stage.commit(durable=True)
+        report.lost.append(str(job))
+        return
+    state = provider.state(native)
+    if state.readable:
+        record_outcome(stage, job, attempt.link, provider.outcome(stage, native), attempt.provider_job)
+        stage.commit(durable=True)
+        recorder.forget(attempt.link)
+        report.collected.append(str(job))
+        return
+    if state.status != attempt.status and state.status not in model.TERMINAL:
+        stage.record(
+            model.status_record(job=job, attempt=attempt.link, status=state.status, provider_status=state.provider_status)
+        )
+        stage.commit(durable=False)
+    report.waiting.append(str(job))
+
+
+def _local(recorder, digest, attempt, report) -> None:
+    """A local run whose writer has ended without an outcome will never have one."""
+    if recorder.follows(attempt.link) or not recorder.store.writer_is_gone(attempt.digest):
+        report.waiting.append(digest.hex())
+        return
+    stage = Stage(recorder.store)
+    stage.record(model.status_record(job=Link(digest), attempt=attempt.link, status="UNKNOWN", provider_status="", error=_KILLED))
+    stage.commit(durable=False)
+    report.lost.append(digest.hex())

@@ -1,0 +1,74 @@
+"""Everything that a process executes, archived without wrapping anything: `qarchive.autolog`."""
+
+import os
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from . import config
+from .archive import Archive
+from .archive import open as open_archive
+from .errors import BadInput, MissingExtra
+from .providers import hooks, registry
+from .providers.base import Provider
+
+_mutex = threading.Lock()
+_archive: Archive | None = None  # where everything goes, or went last
+
+
+def autolog(archive: Archive | str | os.PathLike | bool | None = None) -> Archive | None:
+    """Archive every execution of this process that any provider supports, wrapped or not, until `autolog(False)`.
+
+    `archive` is an Archive, or what `qarchive.open` takes: a path, or None for the one that it finds. Called again with another
+    one, it goes on there. What a wrapped object runs stays one record, in that object's own archive; labels of
+    `archive.context`, `archive.paused()` and `run(..., archive=False)` hold as ever.
+
+    Methods of the SDKs' classes are replaced meanwhile, and put back at the end: `run` of the backends of Qiskit Aer, Qiskit and
+    qiskit-ibm-runtime's fakes, `run` of the primitives of Qiskit and Aer, and what other providers declare. SDKs that are not
+    installed are passed over. A class that overrides such a method is not seen: wrap its objects.
+
+    Returns the Archive, and None at the end. Raises what `qarchive.open` raises.
+    """
+    global _archive
+    with _mutex:
+        if archive is False:
+            hooks.everywhere(None)
+            hooks.restore()
+            return None
+        _archive = _opened(None if archive is True else archive)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the SDKs' own imports
+            for provider in (*registry.built_in().values(), *registry.installed().values()):
+                _install(provider)
+        hooks.everywhere(_Everything(_archive))
+        return _archive
+
+
+class _Everything:
+    """Records each execution with the provider that owns what executes: that may be another one than declared the method."""
+
+    def __init__(self, archive: Archive):
+        self._run = archive._recorder.run
+
+    def run(self, provider: Provider, target: Any, args: tuple, kwargs: dict, send: Callable[[dict], Any]) -> Any:
+        try:
+            provider = registry.owner(target)
+        except BadInput:
+            pass
+        return self._run(provider, target, args, kwargs, send)
+
+
+def _opened(archive: Archive | str | os.PathLike | None) -> Archive:
+    if isinstance(archive, Archive):
+        return archive
+    folder, _ = config.locate(archive)
+    return _archive if _archive is not None and _archive.path == folder else open_archive(folder)
+
+
+def _install(provider: Provider) -> None:
+    try:
+        for kind, name in provider.entry_points():
+            hooks.install(provider, kind, name)
+    except MissingExtra:
+        pass

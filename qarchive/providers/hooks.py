@@ -1,0 +1,123 @@
+"""Executions that nobody wrapped: methods of SDK classes, replaced while somebody wants to record their calls.
+
+`autolog` records every call; `recording` those made inside a `with` block, for objects that cannot be wrapped from outside
+because the SDK asks for their exact class. A replaced method does what it did before while nobody records.
+"""
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from .base import Provider, Recorder
+
+_here: ContextVar[Recorder | None] = ContextVar("qarchive_recording", default=None)
+_carried: list[ContextVar] = [_here]
+_everywhere: Recorder | None = None
+_replaced: dict[tuple[type, str], tuple[Callable, Callable]] = {}  # (what was there, what is there now)
+_lasting: set[tuple[type, str]] = set()
+_mutex = threading.Lock()
+
+
+def everywhere(recorder: Recorder | None) -> None:
+    """Record every call of a replaced method; None ends it."""
+    global _everywhere
+    _everywhere = recorder
+
+
+def is_everywhere() -> bool:
+    """Whether every call of a replaced method is recorded."""
+    return _everywhere is not None
+
+
+def carry(variable: ContextVar) -> None:
+    """Hand this variable over to the threads of `carry_context`, too."""
+    _carried.append(variable)
+
+
+def held(args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    """The same arguments, such that they can be read twice: what can be iterated over only once is now a list."""
+    return tuple(map(_held, args)), {name: _held(value) for name, value in kwargs.items()}
+
+
+def _held(value: Any) -> Any:
+    return list(value) if hasattr(value, "__next__") else value
+
+
+@contextmanager
+def recording(recorder: Recorder) -> Iterator[None]:
+    """Record the calls of replaced methods inside a `with` block."""
+    token = _here.set(recorder)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def install(provider: Provider, kind: type, name: str, lasting: bool = False) -> None:
+    """Replace the method `name` of a class; twice is once. A `lasting` one stays when `restore` takes the others away."""
+
+    def replacement(original: Callable) -> Callable:
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            recorder = _here.get() or _everywhere
+            if recorder is None:
+                return original(self, *args, **kwargs)
+            args, kwargs = held(args, kwargs)
+            return recorder.run(provider, self, args, kwargs, lambda sent: original(self, *args, **sent))
+
+        return method
+
+    _replace(kind, name, replacement, lasting)
+
+
+def carry_context(kind: type, name: str) -> None:
+    """Let the method `name` of a class, which hands `self._function` to a thread, hand over what `with` blocks of ours said.
+
+    Without it labels and pauses are lost in the thread, and what runs there is recorded a second time. Variables of others
+    stay behind, as they do without us.
+    """
+
+    def replacement(original: Callable) -> Callable:
+        def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+            function = self._function
+            self._function = functools.partial(_with, [(variable, variable.get()) for variable in _carried], function)
+            try:
+                return original(self, *args, **kwargs)
+            finally:
+                self._function = function
+
+        return method
+
+    _replace(kind, name, replacement, lasting=True)
+
+
+def _with(values: list[tuple[ContextVar, Any]], function: Callable, /, *args: Any, **kwargs: Any) -> Any:
+    """Call a function while variables have these values."""
+    tokens = [(variable, variable.set(value)) for variable, value in values]
+    try:
+        return function(*args, **kwargs)
+    finally:
+        for variable, token in reversed(tokens):
+            variable.reset(token)
+
+
+def restore() -> None:
+    """Put the methods back as they were, but for lasting ones and those that somebody else has replaced since."""
+    with _mutex:
+        for (kind, name), (original, method) in list(_replaced.items()):
+            if (kind, name) not in _lasting and kind.__dict__.get(name) is method:
+                setattr(kind, name, original)
+                del _replaced[kind, name]
+
+
+def _replace(kind: type, name: str, replacement: Callable[[Callable], Callable], lasting: bool) -> None:
+    with _mutex:
+        if lasting:
+            _lasting.add((kind, name))
+        if (kind, name) not in _replaced:
+            original = kind.__dict__[name]
+            method = functools.wraps(original)(replacement(original))
+            _replaced[kind, name] = (original, method)
+            setattr(kind, name, method)
