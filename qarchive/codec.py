@@ -7,6 +7,7 @@ have unequal digests; this module writes one of them and refuses the others.
 import hashlib
 import math
 import re
+import struct
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 
@@ -198,7 +199,7 @@ class _Encoder:
         content = []
         for packed, key in keys:
             content += [packed, _packed(self._at(value[key], depth + 1, key))]
-        return _ext(MAP, _joined(content), depth)
+        return _ext(MAP, _packed_list(content), depth)
 
     def _tuple(self, value, depth):
         return _ext(TUPLE, _packed(self._list(list(value), depth)), depth)
@@ -206,7 +207,7 @@ class _Encoder:
     def _set(self, value, depth):
         if depth > MAX_DEPTH:
             raise _too_deep()
-        return _ext(SET, _joined(_distinct(sorted(self._item(item, depth + 1) for item in value))), depth)
+        return _ext(SET, _packed_list(_distinct(sorted(self._item(item, depth + 1) for item in value))), depth)
 
     def _link(self, value, depth):
         if type(value.digest) is not bytes or len(value.digest) != 32:
@@ -267,7 +268,7 @@ def _ext(code: int, payload: bytes, depth: int) -> msgpack.ExtType:
     return tuple.__new__(msgpack.ExtType, (code, payload))
 
 
-def _joined(items: list[bytes]) -> bytes:
+def _packed_list(items: list[bytes]) -> bytes:
     """The list of values that are packed already."""
     return msgpack.Packer().pack_array_header(len(items)) + b"".join(items)
 
@@ -305,7 +306,14 @@ def _chunk(value: bytes, spill) -> Chunked:
         raise NotEncodable(f"a byte string of {len(value)} bytes, beyond {CHUNK}, where chunks cannot be stored")
     view = memoryview(value)
     pieces = (view[i : i + CHUNK] for i in range(0, len(value), CHUNK))
-    return Chunked(len(value), tuple(spill(msgpack.packb(bytes(piece))) for piece in pieces))
+    return Chunked(len(value), tuple(spill(b"".join((_head(len(piece)), piece))) for piece in pieces))
+
+
+def _head(size: int) -> bytes:
+    """What stands before a byte string of `size` bytes."""
+    if size < 1 << 8:
+        return struct.pack(">BB", 0xC4, size)
+    return struct.pack(">BH", 0xC5, size) if size < 1 << 16 else struct.pack(">BI", 0xC6, size)
 
 
 def _check_array(array: Array) -> None:
@@ -400,11 +408,10 @@ def _join(chunked, fetch) -> bytearray:
     for i, link in enumerate(chunked.links):
         start = i * CHUNK
         size = min(CHUNK, chunked.length - start)
-        encoded = fetch(link)
-        piece = encoded[-size:]
-        if encoded != msgpack.packb(piece):
+        encoded, head = fetch(link), _head(size)
+        if len(encoded) != len(head) + size or not encoded.startswith(head):
             raise NotCanonical(f"a chunk that is not the {size} bytes of its byte string from {start} on")
-        joined[start : start + size] = piece
+        joined[start : start + size] = memoryview(encoded)[len(head) :]
     return joined
 
 

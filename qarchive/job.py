@@ -12,7 +12,7 @@ from .errors import BadInput, JobFailed, NotEncodable, NotFinished, NotFound
 from .index import Row
 from .stage import Stage
 from .store import Store
-from .values import Link
+from .values import Link, Timestamp
 
 POLL_S = 0.05
 
@@ -155,13 +155,13 @@ class Job:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        """All records about the job, attempts in order, with their digests; nothing that lost in the fold is missing."""
+        """All records about the job with their digests, attempts in order, the records of each by time; none is left out."""
         folded = self.folded
         found = [(folded.id, folded.record)] if folded.record else []
         for attempt in folded.attempts:
             found += [(attempt.digest, attempt.record)] if attempt.record else []
-            found += attempt.later
-        return [{"digest": digest.hex(), **record} for digest, record in (*found, *folded.others)]
+            found += sorted(attempt.later, key=_time)
+        return [{"digest": digest.hex(), **record} for digest, record in (*found, *sorted(folded.others, key=_time))]
 
     def attach(self, name: str, value: Any) -> None:
         """Keep something with the job under a name: the circuit before transpilation ("logical"), a figure, a script.
@@ -333,7 +333,8 @@ class Job:
     def _with_result(self) -> dict[str, Any]:
         outcome = self._outcome()
         if "result" not in outcome:
-            raise JobFailed(self.id[:12], self.folded.status, outcome.get("error", {}).get("message", ""))
+            unkept = "its result could not be kept; see the job's gaps" if self.folded.gaps else ""
+            raise JobFailed(self.id[:12], self.folded.status, outcome.get("error", {}).get("message", unkept))
         return outcome
 
     def __repr__(self) -> str:
@@ -349,3 +350,11 @@ class Job:
 def _is_sealed(record: Mapping[str, Any]) -> bool:
     """Whether a record is about the calibration that a job was sent or run with."""
     return record["type"] == "calibration" and record["phase"] in ("submit", "run")
+
+
+def _time(entry: tuple[bytes, Mapping[str, Any]]) -> tuple[bool, Timestamp | None, bytes]:
+    """The order of records for people; those of types unknown here may not say when they were made, and stand last."""
+    digest, record = entry
+    created = record.get("created")
+    known = type(created) is Timestamp
+    return not known, created if known else Timestamp(0), digest

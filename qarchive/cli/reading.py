@@ -310,6 +310,11 @@ def _show_text(job: Job, read: _Reader) -> None:
         system = f"{environment.get('python')} on {environment.get('system')} {environment.get('machine')}"
         found = [(name, output.clean(packages[name])) for name in _MAIN if name in packages]
         output.pairs([("python", output.clean(system)), *found], indent="  ")
+    if calibrations := read(lambda: job.calibrations):
+        _section("calibrations")
+        rows = [(found.phase, found.digest[:12], _moment("measured", found.measured_at), _moment("captured", found.captured_at))
+                for found in calibrations]  # fmt: skip
+        output.Table(("", "", "", ""), indent="  ").write(rows)
     if job.gaps:
         _section("gaps")
         output.pairs([(output.clean(gap["what"]), output.clean(gap["reason"])) for gap in job.gaps], indent="  ")
@@ -324,6 +329,10 @@ def _show_text(job: Job, read: _Reader) -> None:
         output.Table(("", "", ""), right=(2,), indent="  ").write(rows)
         if len(blobs) > _BLOBS:
             output.write(f"  {len(blobs) - _BLOBS:,} more; --json lists all")
+
+
+def _moment(what: str, moment: datetime | None) -> str:
+    return f"{what} {output.second(Timestamp.of(moment))}" if moment else ""
 
 
 def _section(name: str) -> None:

@@ -44,6 +44,8 @@ class IBMProvider(Inputs, Cloud):
                 raise BadInput(what, why, "give it to `archive.record`" if kinds is ibm_objects.JOBS else _INSTEAD)
         self._local.install()
         for kind, name in self.entry_points():
+            if name not in vars(kind):
+                raise BadInput("qiskit-ibm-runtime", f"this version has no {kind.__name__}.{name}", "install another one")
             hooks.install(self, kind, name, lasting=True)
         if is_a(native, ibm_objects.SERVICES):
             return ibm_objects.recorded_service(native, self, recorder)

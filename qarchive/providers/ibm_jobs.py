@@ -126,16 +126,17 @@ def archived_job(record: Any) -> Any:
     )
 
 
-def archived_backend(record: Any, client: ArchivedClient) -> Any | None:
-    """An IBMBackend from the snapshot of a job; None where there is none."""
+def archived_backend(record: Any, client: ArchivedClient) -> Any:
+    """An IBMBackend from the snapshot of a job; where there is none one that knows its name alone, as of a retired device."""
     described = record.backend_snapshot or {}
     if described.get("type") != CONFIGURATION:
-        return None
+        retired = sdk("qiskit_ibm_runtime.ibm_backend", "IBM's own backend", "ibm").IBMRetiredBackend
+        return retired.from_name(record.backend, client)
     gates = described.get("fractional_gates")
     decoder = sdk("qiskit_ibm_runtime.utils.backend_decoder", "IBM's own backend", "ibm")
     configuration = decoder.configuration_from_server_data(raw_value(record.get, described), "", gates)
     if configuration is None:
-        return None
+        raise BadInput(f"the device {record.backend}", "this version of IBM's SDK does not read its configuration")
     backend = sdk("qiskit_ibm_runtime", "IBM's own backend", "ibm").IBMBackend(
         configuration=configuration, service=client, api_client=client, instance=None,
         calibration_id=record.config.get("calibration_id"), is_mock=record.kind == "mock")  # fmt: skip

@@ -78,9 +78,8 @@ class RecordedPrimitive(WrappedPrimitive):
 
 def recorded_service(service: Any, provider: Provider, recorder: Recorder) -> Any:
     """The service, with everything that is sent through it recorded. Raises MissingExtra."""
-    kind = _classes()[0]
-    service = service.unwrapped if type(service) is kind else service
-    recorded = object.__new__(kind)
+    service = service_itself(service)
+    recorded = object.__new__(_service_class(type(service)))
     recorded.__dict__ = service.__dict__
     recorded._qarchive_service, recorded._qarchive_provider, recorded._qarchive_recorder = service, provider, recorder
     return recorded
@@ -92,11 +91,10 @@ def service_itself(service: Any) -> Any:
 
 
 @cache
-def _classes() -> tuple[type, type]:
-    """(class of recorded services, class of their backends), under the names that they have in the SDK."""
-    runtime = sdk("qiskit_ibm_runtime", "a service of IBM's", "ibm")
+def _service_class(base: type) -> type:
+    """The class of recorded services, under the name that theirs has."""
 
-    class QiskitRuntimeService(runtime.QiskitRuntimeService):
+    class Recorded(base):
         """A QiskitRuntimeService whose jobs are archived. `unwrapped` is the user's own, whose are not."""
 
         __slots__ = ("_qarchive_provider", "_qarchive_recorder", "_qarchive_service")
@@ -126,8 +124,9 @@ def _classes() -> tuple[type, type]:
 
         def _create_backend_obj(self, *args: Any, **kwargs: Any) -> Any:
             backend = super()._create_backend_obj(*args, **kwargs)
-            if type(backend) is runtime.IBMBackend:
-                backend.__class__ = IBMBackend
+            plain, recorded = _backend_classes()
+            if type(backend) is plain:
+                backend.__class__ = recorded
             return backend
 
         def __copy__(self) -> Any:
@@ -137,9 +136,18 @@ def _classes() -> tuple[type, type]:
             return recorded_service(copy.deepcopy(self._qarchive_service, memo), self._qarchive_provider, self._qarchive_recorder)
 
         def __reduce_ex__(self, protocol: int) -> Any:
-            raise _not_for_others("QiskitRuntimeService")
+            raise _not_for_others(base.__name__)
 
-    class IBMBackend(runtime.IBMBackend):
+    Recorded.__name__ = Recorded.__qualname__ = base.__name__
+    return Recorded
+
+
+@cache
+def _backend_classes() -> tuple[type, type]:
+    """(IBM's class of backends, that of recorded services, under the same name)."""
+    base = sdk("qiskit_ibm_runtime", "a backend of IBM's", "ibm").IBMBackend
+
+    class Recorded(base):
         """An IBMBackend of a recorded service, which knows the archived jobs of its device."""
 
         def jobs(self, **filters: Any) -> Any:
@@ -171,11 +179,10 @@ def _classes() -> tuple[type, type]:
             return job
 
         def __reduce_ex__(self, protocol: int) -> Any:
-            raise _not_for_others("IBMBackend")
+            raise _not_for_others(base.__name__)
 
-    for kind in (QiskitRuntimeService, IBMBackend):
-        kind.__qualname__ = kind.__name__
-    return QiskitRuntimeService, IBMBackend
+    Recorded.__name__ = Recorded.__qualname__ = base.__name__
+    return base, Recorded
 
 
 def _not_for_others(what: str) -> BadInput:

@@ -72,7 +72,7 @@ def _unnoticed(method: Callable) -> Callable:
 
     @functools.wraps(method)
     def guarded(self: "Watch", *args: Any) -> None:
-        if os.getpid() != self._process:
+        if os.getpid() != self.process:
             return
         try:
             method(self, *args)
@@ -98,7 +98,7 @@ class Watch:
         self._status = "QUEUED"
         self._changed = threading.Condition()
         self._reading = 0  # requests of the user's for the results that are on their way
-        self._process = os.getpid()
+        self.process = os.getpid()
 
     def add(self, follower: Follower) -> None:
         """Tell one more, at once if it is too late for the others."""
@@ -279,9 +279,9 @@ _watches: "weakref.WeakKeyDictionary[Any, Watch]" = weakref.WeakKeyDictionary()
 def watch(job: Any, follower: Follower, wire: Callable[[], Wire], seen: Seen) -> None:
     """Follow a job of the user's from now on."""
     found = _watches.get(job)
-    if found is None:
+    if found is None or found.process != os.getpid():
         found = _watches[job] = Watch(job, wire, seen)
-        job._api_client = Witness(job._api_client, found)
+        job._api_client = Witness(client_behind(job._api_client), found)
     found.add(follower)
 
 

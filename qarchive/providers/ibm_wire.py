@@ -6,7 +6,9 @@ key: then the user's own login comes when it would have come without us.
 """
 
 import copy
+import hashlib
 import json
+import os
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
@@ -24,9 +26,10 @@ from .sdk import sdk
 CONNECT_S, READ_S = 3.0, 5.0  # to the first byte, and between any two
 SOON_S, PATIENT_S = 6.0, 45.0  # for a whole answer: while a user waits for his job to be sent, and otherwise
 CALIBRATION_AGE_S, CONFIGURATION_AGE_S = 60.0, 600.0  # for so long an answer stands for the next job, too
-FAILURES, PAUSE_S = 2, 60.0  # after so many failures in a row nothing is asked for so long
+FAILURES, PAUSE_S = 2, 60.0  # after so many failures in a row no user waits for another one for so long
 _TOKEN_LEFT_S = 10.0
 _PAGE = 100
+_REMEMBERED = 32  # answers whose blobs need not be made again
 
 
 class Unanswered(Exception):
@@ -92,6 +95,8 @@ class Wire:
         self._mutex = Lock()
         self._failures, self._closed_until = 0, 0.0
         self._asked: dict[tuple, Asked] = {}
+        self._kept: dict[bytes, dict] = {}  # by the digest of an answer's text: jobs of one day have one calibration
+        self.process = os.getpid()
 
     # Devices
 
@@ -125,10 +130,14 @@ class Wire:
 
     def _now(self, path, parameters, within_s) -> Asked:
         at, clock = Timestamp.now(), time.monotonic()
-        raw = self._json(path, parameters, within_s)
+        text = self.text(path, parameters, within_s)
+        raw = _object(text)
         if not raw:
             raise Unanswered("the service has none")
-        return Asked(raw, at, clock)
+        digest = hashlib.sha256(text.encode()).digest()
+        while len(self._kept) >= _REMEMBERED:
+            self._kept.pop(next(iter(self._kept)), None)
+        return Asked(raw, at, clock, self._kept.setdefault(digest, {}))
 
     # Jobs
 
@@ -169,7 +178,7 @@ class Wire:
     def text(self, path: str, parameters: Mapping[str, str] | None = None, within_s: float = PATIENT_S) -> str:
         """The text of an answer; "" for one without a body. Raises Unanswered."""
         with self._mutex:
-            if time.monotonic() < self._closed_until:
+            if within_s <= SOON_S and time.monotonic() < self._closed_until:
                 raise Unanswered(f"not asked: the service did not answer {FAILURES} times in a row")
         try:
             answer = self._answer(path, dict(parameters or {}), time.monotonic() + within_s)
@@ -192,22 +201,27 @@ class Wire:
                 if time.monotonic() > deadline:
                     raise TimeoutError("the answer took too long")
             response.raise_for_status()
-            return b"".join(parts).decode("utf-8")
+            response._content = b"".join(parts)
+            return response.text  # in whatever encoding the SDK would read it
 
     def _json(self, path, parameters, within_s) -> dict:
-        try:
-            answer = json.loads(self.text(path, parameters, within_s) or "{}")
-        except ValueError:
-            raise Unanswered("the answer is no JSON") from None
-        if type(answer) is not dict:
-            raise Unanswered("the answer is no JSON object")
-        return answer
+        return _object(self.text(path, parameters, within_s))
 
     def _count(self, failed: bool) -> None:
         with self._mutex:
             self._failures = self._failures + 1 if failed else 0
             if self._failures >= FAILURES:
                 self._failures, self._closed_until = 0, time.monotonic() + PAUSE_S
+
+
+def _object(text: str) -> dict:
+    try:
+        answer = json.loads(text or "{}")
+    except ValueError:
+        raise Unanswered("the answer is no JSON") from None
+    if type(answer) is not dict:
+        raise Unanswered("the answer is no JSON object")
+    return answer
 
 
 def _login(theirs: Any) -> Any:
@@ -250,7 +264,7 @@ _wires: "weakref.WeakKeyDictionary[Any, Wire]" = weakref.WeakKeyDictionary()
 def wire(client: Any) -> Wire:
     """The wire beside a client of the SDK's; one for each. Raises Unanswered for what is no such client."""
     found = _wires.get(client)
-    if found is None:
+    if found is None or found.process != os.getpid():  # a forked child must not answer its parent's calls
         try:
             found = Wire(client)
         except AttributeError as error:

@@ -68,4 +68,3 @@ def strict(folder):
         warnings.simplefilter("error", qarchive.ArchiveWarning)
         with qarchive.open(folder) as archive:
             yield archive
-

@@ -337,7 +337,7 @@ def test_a_job_says_how_it_was_started_and_how_it_ended(stage):
     assert (outcome.status, outcome.provider_status, outcome.error) == ("DONE", "DONE", None)
     execution = provider.describe(stage, *provider.call_of(job))
     record = {"input": execution.input, "config": execution.config, "names": execution.names}
-    args, kwargs = provider.load_call(stage.get, record)
+    _, args, kwargs = provider.load_call(stage.get, record, backend)
     again = backend.run(*args, **kwargs).result()
     assert [again.get_counts(i) for i in (0, 1)] == [job.result().get_counts(i) for i in (0, 1)]
     assert provider.counts(stage.get, record, {"result": outcome.result, "volatile": outcome.volatile}, 1) == again.get_counts(1)

@@ -305,6 +305,28 @@ def test_a_wrapped_service_is_the_users_own_in_all_that_the_sdk_asks(server, arc
     assert recorded(archive) == ["DONE"]
 
 
+def test_a_service_of_a_class_of_the_users_keeps_what_that_does(server, archive):
+    class Mine(QiskitRuntimeService):
+        def least_busy(self, **_):
+            return self.backend("ibm_beta")
+
+    service = server.service()
+    service.__class__ = Mine
+    wrapped = archive.wrap(service)
+    assert isinstance(wrapped, Mine) and wrapped.least_busy().name == "ibm_beta"
+    sample(wrapped.least_busy(), wrapped.least_busy()).result()
+    assert [job.backend for job in archive.jobs()] == ["ibm_beta"]
+
+
+def test_a_version_of_the_sdk_that_sends_otherwise_is_refused_and_never_runs_unseen(server, archive, monkeypatch):
+    service = server.service()
+    monkeypatch.setattr(registry.named("ibm"), "entry_points", lambda: iter([(QiskitRuntimeService, "_send")]))
+    with pytest.raises(BadInput) as caught:
+        archive.wrap(service)
+    message = "qiskit-ibm-runtime: this version has no QiskitRuntimeService._send; install another one"
+    assert str(caught.value) == message
+
+
 def test_a_backend_lists_and_retrieves_archived_and_remote_jobs(server, archive):
     service = server.service()
     wrapped = archive.wrap(service)

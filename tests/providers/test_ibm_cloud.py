@@ -292,7 +292,9 @@ def test_a_job_of_a_retired_device_keeps_all_but_the_device(server, archive):
     assert {gap["what"] for gap in job.gaps} == FETCHED | {"backend.configuration", "calibration.run", "calibration.retrieval"}
     assert job.backend_snapshot == {"type": "ibm.device", "name": "ibm_alpha"}
     same(unfolded(job.result()), unfolded(result))
-    assert job.native().status() == "DONE"
+    offline = job.native()
+    assert (offline.status(), offline.backend().name, offline.properties()) == ("DONE", "ibm_alpha", None)
+    assert offline.backend().status().operational is False
     with pytest.raises(BadInput):
         job.rebuild()
 

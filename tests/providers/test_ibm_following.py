@@ -284,6 +284,29 @@ def test_what_a_user_has_read_of_a_private_job_is_kept_before_he_goes_on(server,
     assert seen == [("DONE", True)]
 
 
+def test_two_archives_follow_one_job_and_both_have_what_can_be_read_once(server, archive, backend, tmp_path):
+    with strict(tmp_path / "second") as second:
+        native = private(backend)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", qarchive.ArchiveWarning)
+            second.record(native)  # of which the cloud tells little
+        server.wait(native.job_id())
+        result = native.result()
+        for each in (archive, second):
+            assert [job.status for job in each.jobs()] == ["DONE"]
+            same(unfolded(each.job("latest").result()), unfolded(result))
+    assert ibm_watch.watched(native).seen.text is None
+
+
+def test_an_archive_that_comes_late_is_told_at_once(server, archive, backend, tmp_path):
+    native = sample(backend, backend)
+    result = native.result()
+    assert archive.job("latest").status == "DONE"
+    with strict(tmp_path / "late") as late, warnings.catch_warnings():
+        warnings.simplefilter("ignore", qarchive.ArchiveWarning)
+        same(unfolded(late.record(native).result()), unfolded(result))
+
+
 # Nothing of ours reaches the user
 
 
