@@ -80,9 +80,14 @@ class Archive:
         """Labels for the executions inside a `with` block; inner ones add to outer ones, an inner group replaces."""
         if isinstance(tags, str):
             raise BadInput("tags", "is one text", "give a list of tags")
-        changes: dict[str, Any] = {"tags": tuple(tags), "params": dict(params or {})}
+        tags, params = tuple(tags), dict(params or {})
+        for what, texts in (("tags", tags), ("params", params), ("group", () if group is None else (group,))):
+            for text in texts:
+                if not isinstance(text, str):
+                    raise BadInput(what, f"holds {text!r}, which is no text", "give text")
+        changes = {"tags": tuple(map(model.plain_text, tags)), "params": {model.plain_text(name): params[name] for name in params}}
         codec.encode(changes["params"])  # what cannot be stored is refused here, not in the middle of a run
-        return capture.scope(**changes, **({"group": group} if group is not None else {}))
+        return capture.scope(**changes, **({"group": model.plain_text(group)} if group is not None else {}))
 
     def paused(self) -> AbstractContextManager:
         """Nothing is archived inside a `with` block. For one run: `backend.run(..., archive=False)`."""

@@ -297,7 +297,7 @@ class Recorder:
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
                 raise
-            complain(f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {error}")
+            complain(f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {model.plain_text(error)}")
             if running.remote:
                 return  # it goes on elsewhere, and `sync` will ask
             unseen = Outcome("UNKNOWN", "")
@@ -312,7 +312,7 @@ class Recorder:
             except BaseException as error:
                 if isinstance(error, _INTERRUPTS):
                     raise
-                stage.gap("result", f"{type(error).__name__}: {error}")
+                stage.gap("result", f"{type(error).__name__}: {model.plain_text(error)}")
                 found = Outcome("UNKNOWN", "")
             complain_of(stage.gaps)
             record_outcome(stage, running.job, running.attempt, found, provider_job())
@@ -369,17 +369,18 @@ def scope(**changes: Any) -> Iterator[None]:
 
 def described(error: BaseException) -> dict[str, str]:
     """An exception as plain values."""
-    return {"type": f"{type(error).__module__}.{type(error).__qualname__}", "message": str(error)}
+    return {"type": f"{type(error).__module__}.{type(error).__qualname__}", "message": model.plain_text(error)}
 
 
 def record_outcome(stage: Stage, job: Link, attempt: Link, found: Outcome, provider_job: str | None) -> None:
     """Stage how an attempt ended, and the calibrations that came to be known with it."""
+    error = found.error and {name: model.plain_text(text) for name, text in found.error.items()}
     for captured in found.calibrations:
         stage.record(model.calibration_record(
             job=job, attempt=attempt, calibration=captured.calibration, phase=captured.phase, captured=captured.at))  # fmt: skip
     stage.record(model.outcome_record(
         job=job, attempt=attempt, status=found.status, provider_status=found.provider_status, provider_job=provider_job,
-        result=found.result, volatile=found.volatile, error=found.error, usage=found.usage, gaps=stage.gaps))  # fmt: skip
+        result=found.result, volatile=found.volatile, error=error, usage=found.usage, gaps=stage.gaps))  # fmt: skip
 
 
 def complain_of(gaps: list[dict[str, str]]) -> None:
@@ -399,7 +400,7 @@ def complain(message: str) -> None:
 
 def _undescribed(stage: Stage, provider: Provider, target: Any, error: BaseException) -> Execution:
     """An execution of which nothing but its backend's name could be captured."""
-    stage.gap("input", f"{type(error).__name__}: {error}")
+    stage.gap("input", f"{type(error).__name__}: {model.plain_text(error)}")
     name = getattr(target, "name", None)
     name = name if type(name) is str else type(target).__name__
     return Execution(provider=provider.name, kind="local", backend_name=name, input=stage.put("input", {"type": "missing"}),

@@ -144,9 +144,14 @@ class Job:
 
     @property
     def error(self) -> dict[str, str] | None:
-        """{"type": ..., "message": ...} of a job that failed."""
-        outcome = self.folded.outcome
-        return outcome.get("error") if outcome else None
+        """{"type": ..., "message": ...} of a job that failed, or of one of which nobody knows more, and why."""
+        current = self.folded.current
+        if current is None:
+            return None
+        if current.outcome:
+            return current.outcome.get("error")
+        told = [entry for entry in current.later if entry[1]["type"] == "status" and entry[1]["status"] == current.status]
+        return max(told, key=_time)[1].get("error") if told else None
 
     @property
     def gaps(self) -> list[dict[str, str]]:

@@ -31,6 +31,15 @@ RANK = {status: rank for rank, status in enumerate(STATUSES)}
 TERMINAL = frozenset(STATUSES[RANK["REFUSED"] :])
 
 
+def plain_text(value: Any) -> str:
+    """What a record holds for a text of somebody's: no subclass of `str`, and no lone surrogates, which are escaped."""
+    try:
+        text = str.__str__(value if isinstance(value, str) else str(value))
+    except Exception:  # an object of the user's, whose `__str__` may do anything
+        text = f"a {type(value).__module__}.{type(value).__qualname__}"
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: type(value) in kinds
 
@@ -151,15 +160,15 @@ def job_record(
         "type": "job",
         "provider": provider,
         "kind": kind,
-        "backend": backend,
+        "backend": plain_text(backend),
         "input": input,
         "config": config,
-        "shots": shots,
+        "shots": shots if _shots(shots) else None,  # a number that no SDK takes stands in the configuration
         "size": size,
         "created": created or Timestamp.now(),
         "nonce": secrets.token_bytes(16),
     }
-    optional = {"names": list(names), "labels": dict(labels or {}), "parent": parent}
+    optional = {"names": list(map(plain_text, names)), "labels": dict(labels or {}), "parent": parent}
     return record | {key: value for key, value in optional.items() if value}
 
 

@@ -1,18 +1,28 @@
 """Keep a small archive of today's state for ever: `python tools/make_archive.py NAME` writes tests/data/archives/NAME/.
 
-Every later version must read it (`tests/test_old_archives.py`). Needs the extra `aer`; what ran is described in `expected.json`.
+Every later version must read it (`tests/test_old_archives.py`). Needs the extras `aer` and `ibm`; IBM's client talks to the
+server in `tests/servers/`. What ran is described in `expected.json`.
 """
 
 import json
 import sys
+import warnings
 from pathlib import Path
 
-from qiskit import QuantumCircuit
+from qiskit import QuantumCircuit, generate_preset_pass_manager
 from qiskit.circuit import Parameter
+from qiskit.primitives import StatevectorEstimator
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
+from qiskit_aer.primitives import SamplerV2
+from qiskit_ibm_runtime import IBMRuntimeError
+from qiskit_ibm_runtime import SamplerV2 as RuntimeSampler
 
 import qarchive
+
+TESTS = Path(__file__).parent.parent / "tests"
+sys.path.insert(0, str(TESTS / "servers"))
+from ibm_server import IBMServer  # noqa: E402  it stands beside the tests
 
 
 def main(folder: Path) -> None:
@@ -37,7 +47,9 @@ def main(folder: Path) -> None:
     state.save_probabilities_dict(label="p")
     large = QuantumCircuit(60, 1, name="too large")
     large.h(range(60))
-    large.measure(0, 0)
+    for qubit in range(59):
+        large.cx(qubit, qubit + 1)
+    large.measure(59, 0)
     noise = NoiseModel()
     noise.add_all_qubit_quantum_error(depolarizing_error(0.02, 1), ["h"])
     noise.add_all_qubit_readout_error(ReadoutError([[0.97, 0.03], [0.08, 0.92]]))
@@ -51,6 +63,13 @@ def main(folder: Path) -> None:
         backend.run(bell, shots=40, seed_simulator=4, noise_model=noise).result()
         backend.run(state, shots=1, seed_simulator=5).result()
         backend.run(large, shots=1, seed_simulator=6, method="statevector").result()
+        backend.run(bell, shots=20, seed_simulator=7).result()
+        archive.job("latest").attach("logical", bell)
+        sampler = archive.wrap(SamplerV2(seed=8))
+        sampler.run([bell, (turned, [[0.1], [0.2]], 16)], shots=32).result()
+        archive.wrap(StatevectorEstimator(seed=9)).run([(bell.remove_final_measurements(inplace=False), ["ZZ", "XX"])]).result()
+        with IBMServer(seed=10) as server:
+            on_ibm(archive, server, bell)
         jobs = [described(job) for job in archive.jobs(order="oldest")]
         kept = {"qarchive": qarchive.__version__, "id": archive.id, "jobs": jobs}
     for leftover in ("index", "locks", "quarantine"):
@@ -61,12 +80,35 @@ def main(folder: Path) -> None:
     (folder / "expected.json").write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
 
+def on_ibm(archive: qarchive.Archive, server: IBMServer, circuit: QuantumCircuit) -> None:
+    """A job that ended and was fetched, one that waits, and one that was refused."""
+    service = archive.wrap(server.service())
+    backend = service.backend("ibm_alpha")
+    sampler = RuntimeSampler(mode=backend)
+    native = generate_preset_pass_manager(1, backend=backend, seed_transpiler=1).run(circuit)
+    job = sampler.run([native], shots=64)
+    server.wait(job.job_id())
+    job.result()
+    server.hold()
+    sampler.run([native], shots=65)
+    server.fail_next(400, path_contains="/jobs", method="POST", message="the circuit is too deep")
+    try:
+        sampler.run([native], shots=66)
+    except IBMRuntimeError:
+        pass
+
+
 def described(job: qarchive.Job) -> dict:
-    counts = [job.counts(i) for i in range(len(job.names))] if job.status == "DONE" and "state" not in job.names else None
+    data = job.data() if job.status == "DONE" else []
+    counts = [values.get("counts") for values in data] if all("counts" in values for values in data) and data else None
     return {"id": job.id, "status": job.status, "created": job.created.isoformat(), "names": job.names, "labels": job.labels,
-            "options": {name: value for name, value in job.config["options"].items() if type(value) in (int, bool, str)},
-            "counts": counts, "text": job.text(), "error": job.error, "seal": job.seal}  # fmt: skip
+            "options": {name: value for name, value in job.config.get("options", {}).items() if type(value) in (int, bool, str)},
+            "calibrations": [(found.phase, found.digest, found.qubits["T1"]) for found in job.calibrations],
+            "attachments": job.attachments,
+            "counts": counts, "text": job.text(), "error": job.error,
+            "seal": job.seal if job.outcome else None}  # fmt: skip
 
 
 if __name__ == "__main__":
-    main(Path(__file__).parent.parent / "tests" / "data" / "archives" / sys.argv[1])
+    warnings.simplefilter("ignore", DeprecationWarning)
+    main(TESTS / "data" / "archives" / sys.argv[1])

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from types import GeneratorType
 from typing import Any
 
 from .base import Provider, Recorder
@@ -19,6 +20,7 @@ _everywhere: Recorder | None = None
 _replaced: dict[tuple[type, str], tuple[Callable, Callable]] = {}  # (what was there, what is there now)
 _lasting: set[tuple[type, str]] = set()
 _mutex = threading.Lock()
+_SCALARS = frozenset({str, int, float, bool, complex, type(None)})
 
 
 def everywhere(recorder: Recorder | None) -> None:
@@ -37,13 +39,46 @@ def carry(variable: ContextVar) -> None:
     _carried.append(variable)
 
 
-def held(args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
-    """The same arguments, such that they can be read twice: what can be iterated over only once is now a list."""
-    return tuple(map(_held, args)), {name: _held(value) for name, value in kwargs.items()}
+def read_twice(args: tuple, kwargs: dict[str, Any]) -> tuple[tuple, dict[str, Any], tuple, dict[str, Any]]:
+    """(args, kwargs) to look at, and the same to hand on: what can be iterated over only once is a list in the first, and in the
+    second something of its kind that was not iterated over. Also inside of lists, tuples and dicts."""
+    looked_at, handed_on = zip(*map(_twice, args)) if args else ((), ())
+    pairs = {name: _twice(value) for name, value in kwargs.items()}
+    return (
+        looked_at,
+        {name: pair[0] for name, pair in pairs.items()},
+        handed_on,
+        {name: pair[1] for name, pair in pairs.items()},
+    )
 
 
-def _held(value: Any) -> Any:
-    return list(value) if hasattr(value, "__next__") else value
+def _twice(value: Any) -> tuple[Any, Any]:
+    """(to look at, to hand on): twice `value` itself where nothing in it can be read only once."""
+    kind = type(value)
+    if kind is list or kind is tuple:
+        if _SCALARS.issuperset(map(type, value)):
+            return value, value
+        pairs = list(map(_twice, value))
+        if all(pair[1] is item for pair, item in zip(pairs, value, strict=True)):
+            return value, value
+        return kind(pair[0] for pair in pairs), kind(pair[1] for pair in pairs)
+    if kind is dict:
+        pairs = [(_twice(key), _twice(item)) for key, item in value.items()]
+        if all(k[1] is key and v[1] is item for (k, v), (key, item) in zip(pairs, value.items(), strict=True)):
+            return value, value
+        return {tuple(k[0]) if type(k[0]) is list else k[0]: v[0] for k, v in pairs}, {k[1]: v[1] for k, v in pairs}
+    if not hasattr(value, "__next__"):
+        return value, value
+    pairs = list(map(_twice, value))
+    again = [pair[1] for pair in pairs]
+    return [pair[0] for pair in pairs], _AGAIN.get(kind, iter)(again)
+
+
+_AGAIN: dict[type, Callable[[list], Any]] = {
+    GeneratorType: lambda items: (item for item in items),
+    map: lambda items: map(lambda item: item, items),
+    filter: lambda items: filter(lambda item: True, items),
+}
 
 
 @contextmanager
@@ -64,8 +99,10 @@ def install(provider: Provider, kind: type, name: str, lasting: bool = False) ->
             recorder = _here.get() or _everywhere
             if recorder is None:
                 return original(self, *args, **kwargs)
-            args, kwargs = held(args, kwargs)
-            return recorder.run(provider, self, args, kwargs, lambda sent: original(self, *args, **sent))
+            *seen, args, kwargs = read_twice(args, kwargs)
+            return recorder.run(
+                provider, self, *seen, lambda sent: original(self, *args, **{name: kwargs[name] for name in sent})
+            )
 
         return method
 

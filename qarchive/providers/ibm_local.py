@@ -5,6 +5,7 @@ meanwhile is part of it. What is said about the backend comes from the provider 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from ..errors import BadInput, NotEncodable
@@ -100,7 +101,8 @@ class IBMLocalProvider(Inputs, Provider):
         return qiskit_primitive_results.load_result(get(outcome["result"]), outcome.get("volatile", {}))
 
     def load_job(self, record: Any) -> Any:
-        return archived_primitive_job(record)
+        offline = archived_primitive_job(record)
+        return _job_class(type(offline))(record, self, offline.job_id())
 
     def counts(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any], index: int) -> dict[str, int]:
         return qiskit_primitive_results.counts(get(outcome["result"]), index)
@@ -123,3 +125,34 @@ def _call(args: tuple, kwargs: Mapping[str, Any]) -> tuple[Any, Call]:
     options = simulator.model_dump() if hasattr(simulator, "model_dump") else vars(simulator) if simulator is not None else {}
     sent = {"quantum_program": given["inputs"], "options": {"simulator": options}}
     return given["backend"], Call("executor", sent, given["backend"])
+
+
+@cache
+def _job_class(base: type) -> type:
+    """The class of archived jobs; `base` is that of archived jobs of Qiskit's own primitives."""
+    local = sdk("qiskit_ibm_runtime.fake_provider.local_runtime_job", "a job of local mode", "ibm").LocalRuntimeJob
+
+    class ArchivedLocalJob(base, local):
+        """A job of local mode as it was archived; `archived` is the archive's own view of it."""
+
+        def __init__(self, record: Any, provider: IBMLocalProvider, job_id: str):
+            local.__init__(self, None, None, record.config["program"], None)
+            self._job_id, self.archived, self._provider = job_id, record, provider
+            self._created = self._running = self._finished = record.created.astimezone().replace(tzinfo=None)
+
+        @property
+        def inputs(self) -> Any:
+            """The PUBs under "pubs", or the QuantumProgram."""
+            found = self._provider.load_input(self.archived.get, self.archived.record)
+            return {"pubs": found} if isinstance(found, list) else found
+
+        def backend(self) -> Any:
+            """The backend, made again from its snapshot."""
+            if self._backend is None:
+                self._backend = self.archived.rebuild()
+            return self._backend
+
+        def properties(self) -> Any:
+            return self.backend().properties()
+
+    return ArchivedLocalJob

@@ -4,6 +4,7 @@ QPY bytes differ from run to run, so a payload is found by a key made of the cir
 that the fingerprint leaves out: the first payload with a key stands for all later ones.
 """
 
+import copy
 import hashlib
 import io
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from .qiskit_values import from_plain, sdk, to_plain
 
 SAFE = 13  # QPY below can carry code that Qiskit up to 1.4.1 runs when it reads it
 FALLBACK = 13  # the newest version is written in a quarter of the time of the others; this one where that loses something
+_NAME_MAX = 10_000  # QPY counts a name's bytes in 16 bits, and writes what it cannot read where they are more
 _DEFINITION = -1  # in a path: the definition of a gate, where a number counts the blocks of control flow
 _WHOLE = frozenset({"UCGate", "StatePreparation"})  # library classes that QPY cannot make again, kept with all their fields
 
@@ -29,6 +31,9 @@ def put_circuit(stage: Stage, circuit: Any, what: str) -> dict[str, Link]:
 
     `what` names the circuit in gaps. Raises NotEncodable where neither can be.
     """
+    if type(circuit.name) is not str or len(circuit.name) > _NAME_MAX:
+        circuit = copy.copy(circuit)
+        circuit.name = "circuit"  # QPY takes no other name, and the job's record has it
     try:
         found = structure(circuit)
     except NotEncodable as error:

@@ -232,39 +232,32 @@ def _kept(value, gap, path):
 
 def _take(content: dict, experiments: list[dict]) -> dict[str, Any]:
     """Move what differs between equal runs out of copies of the parts that hold it; columns by dotted path."""
-    taken: dict[str, tuple[list[int], list]] = {}
+    taken: dict[str, dict[int, Any]] = {}
     _take_volatile(content, ".", 0, taken)
     for place, experiment in enumerate(experiments):
         _take_volatile(experiment, "", place, taken)
         header = _copied(experiment, "header")
-        if "name" in header:
-            _take_one(header, "name", "header.name", place, taken)
+        if type(header.get("name", header)) in _SIMPLE:
+            taken.setdefault("header.name", {})[place] = header.pop("name")
         if _has_automatic_names(header):
-            places, values = taken.setdefault("header.qreg_sizes", ([], []))
-            places.append(place)
-            values.append(header.pop("qreg_sizes"))
+            taken.setdefault("header.qreg_sizes", {})[place] = header.pop("qreg_sizes")
     if len(experiments) == 1:
-        return {path: values for path, (_, values) in taken.items()}
-    return {path: _column(path, *found, 1 if path.startswith(".") else len(experiments)) for path, found in taken.items()}
+        return {path: list(values.values()) for path, values in taken.items()}
+    return {
+        path: _column(path, list(values), list(values.values()), 1 if path.startswith(".") else len(experiments))
+        for path, values in taken.items()
+    }
 
 
 def _take_volatile(holder: dict, prefix: str, place: int, taken: dict) -> None:
     """Take the times of one part and of its metadata, and its status where that is the text of an error."""
-    for name in _VOLATILE & holder.keys():
-        _take_one(holder, name, prefix + name, place, taken)
+    for part, fields in ((prefix, holder), (f"{prefix}metadata.", _copied(holder, "metadata"))):
+        for name in _VOLATILE:
+            if name in fields and type(fields[name]) in _SIMPLE:  # nothing else is written by a simulator, and stays where it was
+                taken.setdefault(part + name, {})[place] = fields.pop(name)
     status = holder.get("status")
     if type(status) is str and status not in _STATUSES:  # it names circuits, whose automatic names differ
-        _take_one(holder, "status", prefix + "status", place, taken)
-    metadata = _copied(holder, "metadata")
-    for name in _VOLATILE & metadata.keys():
-        _take_one(metadata, name, f"{prefix}metadata.{name}", place, taken)
-
-
-def _take_one(holder: dict, name: str, path: str, place: int, taken: dict) -> None:
-    if type(holder[name]) in _SIMPLE:  # nothing else is written by a simulator, and stays where it was
-        places, values = taken.setdefault(path, ([], []))
-        places.append(place)
-        values.append(holder.pop(name))
+        taken.setdefault(f"{prefix}status", {})[place] = holder.pop("status")
 
 
 def _copied(holder: dict, part: str) -> dict:

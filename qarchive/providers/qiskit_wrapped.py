@@ -44,8 +44,10 @@ class Wrapped:
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """The object's own `run`, recorded; `archive=False` leaves this one out."""
         native = self._qarchive_native
-        args, kwargs = hooks.held(args, kwargs)
-        return self._qarchive_recorder.run(self._qarchive_provider, native, args, kwargs, lambda sent: native.run(*args, **sent))
+        *seen, args, kwargs = hooks.read_twice(args, kwargs)
+        return self._qarchive_recorder.run(
+            self._qarchive_provider, native, *seen, lambda sent: native.run(*args, **{name: kwargs[name] for name in sent})
+        )
 
     def jobs(self, **filters: Any) -> Any:
         """Archived jobs of this backend, or of the backend of this primitive."""

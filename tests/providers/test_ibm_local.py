@@ -214,6 +214,11 @@ def test_a_job_offline_has_the_interface_of_a_local_one(archive):
     assert isinstance(native, LocalRuntimeJob)
     assert (offline.job_id(), offline.status()) == (native.job_id(), native.status())
     same(unfolded(offline.result()), unfolded(result))
+    assert isinstance(offline, LocalRuntimeJob)
+    assert (offline.primitive_id, offline.backend().name, offline.usage()) == ("sampler", "fake_manila", 0)
+    assert [pub.shots for pub in offline.inputs["pubs"]] == [10]
+    assert offline.properties().to_dict() == native.properties().to_dict()
+    assert abs(offline.creation_date - native.creation_date).total_seconds() < 5
     with pytest.raises(Exception, match="cannot be cancelled"):
         offline.cancel()
 
