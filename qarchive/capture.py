@@ -96,6 +96,7 @@ class Recorder:
 
     # Executions
 
+    @hooks.passed_over
     def run(self, provider: Provider, target: Any, args: tuple, kwargs: dict, send: Callable[[dict], Any]) -> Any:
         """Record one execution of `target` around `send(kwargs)`; the SDK's job is returned as it came.
 

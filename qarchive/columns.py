@@ -86,12 +86,22 @@ def pack_memory(memory: list[str]) -> Typed | None:
         shots = _parsed(numpy, memory)
         if shots is not None:
             table, indices = _table(numpy, shots)
-            return Typed("memory", [*_steps(numpy, table), _column(numpy, indices)])
+            return Typed("memory", [*_steps(table), _column(indices)])
     if not _TEXT.issuperset(map(type, memory)):
         return None
     table = _in_order(set(memory))
     place = {state: i for i, state in enumerate(table)}
     return Typed("memory", [*_states(table), integers([place[state] for state in memory])])
+
+
+def tells(memory: Typed, counts: dict[str, int]) -> bool:
+    """Whether a packed memory makes exactly these counts: then nothing of them need be stored."""
+    *states, indices = _split(memory)
+    names = _names(memory, states)
+    size = len(names)
+    if len(counts) != size or list(map(type, counts)) != [str] * size or list(map(type, counts.values())) != [int] * size:
+        return False
+    return list(map(counts.get, names)) == items(_how_often(size, indices))
 
 
 def tally(memory: Typed) -> Typed:
@@ -105,7 +115,7 @@ def tally(memory: Typed) -> Typed:
 def _how_often(size: int, indices) -> Array | list[int]:
     """How often each index below `size` is there, as a column."""
     if type(indices) is not list:
-        return _column(_numpy(), _numpy().bincount(indices, minlength=size))
+        return _column(_numpy().bincount(indices, minlength=size))
     numbers = [0] * size
     for index in indices:
         numbers[index] += 1
@@ -252,7 +262,7 @@ def _numpy() -> Any:
     return None if numpy is None or getattr(numpy.__spec__, "_initializing", False) else numpy
 
 
-def _column(numpy, numbers) -> Array | list[int]:
+def _column(numbers) -> Array | list[int]:
     """`integers` of a numpy array."""
     if len(numbers) <= SHORT:
         return numbers.tolist()
@@ -261,9 +271,9 @@ def _column(numpy, numbers) -> Array | list[int]:
     return Array(dtype, (len(numbers),), numbers.astype(dtype).tobytes())
 
 
-def _steps(numpy, numbers) -> list:
+def _steps(numbers) -> list:
     """`_states` of ascending numbers."""
-    return [int(numbers[0]), _column(numpy, numbers[1:] - numbers[:-1])]
+    return [int(numbers[0]), _column(numbers[1:] - numbers[:-1])]
 
 
 def _counted(numpy, counts) -> list | None:
@@ -273,7 +283,7 @@ def _counted(numpy, counts) -> list | None:
     if numbers is None:
         return None
     order = states.argsort(kind="stable" if states.itemsize <= 2 else None)
-    return [*_steps(numpy, states[order]), _column(numpy, numbers[order])]
+    return [*_steps(states[order]), _column(numbers[order])]
 
 
 def _whole(numpy, numbers: list) -> Any:

@@ -51,6 +51,7 @@ class _Everything:
     def __init__(self, archive: Archive):
         self._run = archive._recorder.run
 
+    @hooks.passed_over
     def run(self, provider: Provider, target: Any, args: tuple, kwargs: dict, send: Callable[[dict], Any]) -> Any:
         try:
             provider = registry.owner(target)

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import GeneratorType
+from types import CodeType, GeneratorType
 from typing import Any
 
 from .base import Provider, Recorder
@@ -21,6 +21,21 @@ _replaced: dict[tuple[type, str], tuple[Callable, Callable]] = {}  # (what was t
 _lasting: set[tuple[type, str]] = set()
 _mutex = threading.Lock()
 _SCALARS = frozenset({str, int, float, bool, complex, type(None)})
+
+
+def passed_over(function: Callable) -> Callable:
+    """Let Python's warnings pass over a function's frame, as they do over those of the import system.
+
+    `warnings.warn(..., stacklevel=2)` in an SDK's `run` means the line that calls it: the user's, and not one of ours that stands
+    between. Python knows frames to pass over by the names of their files.
+    """
+    function.__code__ = _renamed(function.__code__)
+    return function
+
+
+def _renamed(code: CodeType) -> CodeType:
+    inner = tuple(_renamed(item) if isinstance(item, CodeType) else item for item in code.co_consts)
+    return code.replace(co_filename=f"{code.co_filename} (importlib._bootstrap)", co_consts=inner)
 
 
 def everywhere(recorder: Recorder | None) -> None:
@@ -95,6 +110,7 @@ def install(provider: Provider, kind: type, name: str, lasting: bool = False) ->
     """Replace the method `name` of a class; twice is once. A `lasting` one stays when `restore` takes the others away."""
 
     def replacement(original: Callable) -> Callable:
+        @passed_over
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
             recorder = _here.get() or _everywhere
             if recorder is None:

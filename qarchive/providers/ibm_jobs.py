@@ -139,8 +139,8 @@ def archived_backend(record: Any, client: ArchivedClient) -> Any:
         raise BadInput(f"the device {record.backend}", "this version of IBM's SDK does not read its configuration")
     backend = sdk("qiskit_ibm_runtime", "IBM's own backend", "ibm").IBMBackend(
         configuration=configuration, service=client, api_client=client, instance=None,
-        calibration_id=record.config.get("calibration_id"), is_mock=record.kind == "mock")  # fmt: skip
-    backend.options.use_fractional_gates = gates
+        calibration_id=record.config.get("calibration_id"))  # fmt: skip
+    backend.options.use_fractional_gates, backend._is_mock = gates, record.kind == "mock"
     return backend
 
 

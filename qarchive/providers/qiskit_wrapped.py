@@ -41,6 +41,7 @@ class Wrapped:
         """The object itself, whose executions are not recorded."""
         return self._qarchive_native
 
+    @hooks.passed_over
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """The object's own `run`, recorded; `archive=False` leaves this one out."""
         native = self._qarchive_native

@@ -204,7 +204,7 @@ class Conformance:
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always")
                     target.run(*a, **k).result()
-                seen.append(sorted((w.category.__name__, str(w.message)) for w in caught))
+                seen.append(sorted((w.category.__name__, str(w.message), w.filename, w.lineno) for w in caught))
             assert seen[0] == seen[1]
 
     def test_random_state_is_left_alone(self, archive):

@@ -1,6 +1,7 @@
 """Sending jobs to IBM: what is recorded of each, whichever way it goes, and that the user's own requests stay as they are."""
 
 import copy
+import os
 import pickle
 import warnings
 
@@ -29,7 +30,7 @@ from qiskit_ibm_runtime.executor_sampler import Sampler as ClientSampler
 
 import qarchive
 from qarchive.errors import BadInput
-from qarchive.providers import hooks, ibm_wire, registry
+from qarchive.providers import ibm_wire, registry
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -252,23 +253,29 @@ def test_a_paused_archive_records_nothing(server, archive):
     assert recorded(archive) == ["DONE"]
 
 
-def test_what_autolog_replaces_records_services_that_nobody_wrapped(server, archive):
-    provider = registry.named("ibm")
+def test_autolog_records_services_that_nobody_wrapped(server, archive):
     backend = server.service().backend("ibm_alpha")
-    for kind, name in provider.entry_points():
-        hooks.install(provider, kind, name)
-    from qarchive.archive import _Wrapped
-
-    hooks.everywhere(_Wrapped(archive))
+    qarchive.autolog(archive)
     try:
         sample(backend, backend).result()
         with Session(backend) as session:
             estimate(session, backend).result()
+        archive.wrap(SamplerV2(backend)).run([bell(backend)], shots=5, archive=False).result()
     finally:
-        hooks.everywhere(None)
-        hooks.restore()
+        qarchive.autolog(False)
     sample(backend, backend).result()
-    assert recorded(archive) == ["DONE", "DONE"]
+    assert [job.status for job in archive.jobs(provider="ibm")] == ["DONE", "DONE"]  # the server's own runs on Aer are others
+
+
+def test_a_forked_child_asks_in_a_session_of_its_own(server, archive):
+    backend = archive.wrap(server.service()).backend("ibm_alpha")
+    sample(backend, backend).result()
+    parents = ibm_wire.wire(backend._api_client)
+    child = os.fork()
+    if child == 0:
+        os._exit(int(ibm_wire.wire(backend._api_client) is parents))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ibm_wire.wire(backend._api_client) is parents
 
 
 @pytest.mark.parametrize("what", ["backend", "session", "job"])

@@ -230,3 +230,13 @@ def test_a_credential_among_the_options_is_a_gap_of_every_job(archive):
             wrapped.run(bell(), shots=1, api_token="hunter22").result()
         assert archive.job("latest").gaps == [{"what": "config", "reason": "a credential was removed"}]
         assert "hunter22" not in repr(archive.job("latest").config)
+
+
+def test_a_warning_of_the_sdk_is_on_the_users_line(archive):
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    wrapped = archive.wrap(BasicSimulator())
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        wrapped.run(circuit, foo=1).result()
+    assert [(w.filename, str(w.message)) for w in caught] == [(__file__, "Option foo is not used by this backend")]
