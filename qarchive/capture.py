@@ -17,7 +17,7 @@ from typing import Any
 
 from . import codec, model
 from .environment import environment
-from .errors import ArchiveWarning, QArchiveError
+from .errors import ArchiveWarning, NotEncodable, QArchiveError
 from .pack import Blob
 from .providers import hooks
 from .providers.base import Cloud, Execution, Outcome, Provider
@@ -214,6 +214,9 @@ class Recorder:
                 if raising or isinstance(error, _INTERRUPTS):
                     raise
                 execution = _undescribed(stage, provider, target, error)
+            lost = next((gap["reason"] for gap in stage.gaps if gap["what"] == "input"), None)
+            if raising and lost is not None:
+                raise NotEncodable(lost, "input")
             self._stage_start(running, execution)
             stage.commit(durable=running.remote)
             running.written = True
@@ -323,6 +326,8 @@ class Recorder:
         finally:
             with self._mutex:
                 self._running.pop(id(running), None)
+            if running.attempt is not None:
+                self.forget(running.attempt)  # another of the SDK's objects may stand for the same job
             running.stage = running.native = None
             running.done.set()
 
@@ -405,7 +410,8 @@ def _undescribed(stage: Stage, provider: Provider, target: Any, error: BaseExcep
     name = getattr(target, "name", None)
     name = name if type(name) is str else type(target).__name__
     return Execution(provider=provider.name, kind="local", backend_name=name, input=stage.put("input", {"type": "missing"}),
-                     config=stage.put("config", {}), backend=stage.put("backend", {"name": name}))  # fmt: skip
+                     config=stage.put("config", {}), backend=stage.put("backend", {"name": name}),
+                     remote=isinstance(provider, Cloud))  # fmt: skip
 
 
 def _settle_all() -> None:

@@ -94,16 +94,6 @@ def pack_memory(memory: list[str]) -> Typed | None:
     return Typed("memory", [*_states(table), integers([place[state] for state in memory])])
 
 
-def tells(memory: Typed, counts: dict[str, int]) -> bool:
-    """Whether a packed memory makes exactly these counts: then nothing of them need be stored."""
-    *states, indices = _split(memory)
-    names = _names(memory, states)
-    size = len(names)
-    if len(counts) != size or list(map(type, counts)) != [str] * size or list(map(type, counts.values())) != [int] * size:
-        return False
-    return list(map(counts.get, names)) == items(_how_often(size, indices))
-
-
 def tally(memory: Typed) -> Typed:
     """The counts that a memory makes, packed. Raises NotCanonical for indices beyond its states, and leaves those unread."""
     *states, indices = _split(memory)

@@ -42,6 +42,7 @@ _left_out: ContextVar[bool] = ContextVar("qarchive_ibm_left_out", default=False)
 class _Nobody:
     """A recorder that records nothing, whoever else would."""
 
+    @hooks.passed_over
     def run(self, provider: Provider, target: Any, args: tuple, kwargs: dict, send: Any) -> Any:
         return send(kwargs)
 
@@ -56,6 +57,7 @@ class RecordedPrimitive(WrappedPrimitive):
 
     __slots__ = ()
 
+    @hooks.passed_over
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """The primitive's own `run`, recorded; `archive=False` leaves this one out."""
         if kwargs.pop("archive", True):

@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from uuid import UUID
 
 from ..codec import encode
 from ..columns import floats, integers
@@ -22,30 +23,40 @@ from .qiskit_values import to_plain
 _AUTO_REGISTER = re.compile(r"[qa]\d+\Z")
 _AUTO_NAME = re.compile(r"(?<![A-Za-z0-9])(c*)circuit-\d+(?:-\d+)?")  # each control puts a c before the name
 _FLOAT = frozenset({float})
+_SHORT = 16_383  # characters of which no encoding as UTF-8 overflows the 16 bits in which QPY counts bytes
 _SAME = frozenset({int, bool, str, complex, type(None)})
 
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """`value` is the blob; `auto_names` are names it leaves out; `plain` says that every operation is one that any QPY keeps."""
+    """`value` is the blob; `auto_names` and `identities` are names and UUIDs (of parameters, then of variables) it leaves out.
+
+    `plain` says that any QPY keeps the circuit.
+    """
 
     value: dict
     auto_names: tuple[str, ...]
+    identities: bytes
     plain: bool
 
 
-def structure(circuit: Any) -> Structure:
-    """The structure of a QuantumCircuit, which is not altered. Raises NotEncodable where it cannot be told exactly."""
+def structure(circuit: Any, guess: bool = False) -> Structure:
+    """The structure of a QuantumCircuit, which is not altered. Raises NotEncodable where it cannot be told exactly.
+
+    With `guess` gates of unknown classes that have no definition are told by name and parameters: a value that is never stored.
+    """
     sdk = operations()
     if type(circuit) is not sdk.QuantumCircuit:
         if not isinstance(circuit, sdk.QuantumCircuit):
             raise NotEncodable(f"a {type(circuit).__module__}.{type(circuit).__qualname__} instead of a circuit")
         circuit.data  # noqa: B018  circuits of the library build themselves when asked for their data
-    walk = _Walk(sdk)
+    walk = _Walk(sdk, guess)
     value, scope = walk.body(circuit)
     qregs = [_register(register, scope.qubits, walk.auto_names) for register in circuit.qregs]
     cregs = [[register.name, *_span(register, scope.clbits)] for register in circuit.cregs]
     walk.plain = walk.plain and _simple(qregs, len(scope.qubits)) and _simple(cregs, len(scope.clbits))
+    names = [register.name for register in (*circuit.qregs, *circuit.cregs)]
+    walk.plain = walk.plain and len(set(names)) == len(names) and all(map(_short, names))
     if qregs:
         # QPY may change the order of quantum registers, and nothing depends on it; that of classical ones orders counts.
         value["qregs"] = sorted(qregs, key=encode) if len(qregs) > 1 else qregs
@@ -58,7 +69,8 @@ def structure(circuit: Any) -> Structure:
         value["bodies"] = walk.bodies
     if walk.parameters:
         value["parameters"] = [_parameter_name(parameter) for parameter in walk.parameters]
-    return Structure(value, tuple(walk.auto_names), walk.plain)
+    identities = b"".join([_uuid(item).bytes for item in (*walk.parameters, *walk.variables)])
+    return Structure(value, tuple(walk.auto_names), identities, walk.plain)
 
 
 class _Scope:
@@ -74,10 +86,11 @@ class _Scope:
 class _Walk:
     """One pass over a circuit and all that it holds. Parameters and variables are numbered once, by first appearance."""
 
-    __slots__ = ("auto_names", "bodies", "definitions", "parameters", "places", "plain", "sdk", "variables")
+    __slots__ = ("auto_names", "bodies", "definitions", "guess", "parameters", "places", "plain", "sdk", "variables")
 
-    def __init__(self, sdk: Operations):
+    def __init__(self, sdk: Operations, guess: bool):
         self.sdk = sdk
+        self.guess = guess
         self.parameters: dict = {}
         self.variables: dict = {}
         self.bodies: list[dict] = []  # blocks and definitions, each once, inner ones before those that use them
@@ -111,6 +124,7 @@ class _Walk:
                 slot = slots.get(key)
                 if slot is None:
                     slot = slots[key] = len(entries)
+                    self.plain = self.plain and _short(label)
                     entries.append([name, len(qubits), 0, kinds] if label is None else [name, len(qubits), 0, kinds, label])
             else:
                 slot = self.operation(instruction, table, scope)
@@ -139,7 +153,7 @@ class _Walk:
             label, values = instruction.label, instruction.params
             kinds = self.values(values, table, scope) if values else ""
             unit = operation.unit if simple == "delay" else None
-            if unit is not None and (unit != "dt" or kinds == "p"):
+            if not _short(label) or (unit is not None and (unit != "dt" or kinds == "p")):
                 self.plain = False
             return table.place((simple, *width, kinds, label, unit), [simple, *width, kinds, label, unit])
         kind = getattr(operation, "base_class", kind)  # the class of a singleton is one that has no module
@@ -176,14 +190,15 @@ class _Walk:
 
     def generic(self, operation, kind, entry) -> None:
         """A gate or instruction known by its name, its parameters and its definition."""
-        entry["name"] = self.named(operation.name)
+        entry["name"] = operation.name
         entry["unitary"] = isinstance(operation, self.sdk.Gate)
         if getattr(operation, "_condition", None) is not None:
             raise NotEncodable(f"a condition on {operation.name}, which is no control flow")
         definition = operation.definition
         if definition is not None:
+            entry["name"] = self.named(operation.name)
             entry["definition"] = self.definition(operation, definition)
-        elif kind not in self.sdk.opaque:
+        elif kind not in self.sdk.opaque and not self.guess:
             raise NotEncodable(f"a {kind.__module__}.{kind.__qualname__} without a definition")
 
     def definition(self, operation, definition) -> int:
@@ -310,6 +325,15 @@ def _simple(rows, bits) -> bool:
             return False
         end += size
     return end == bits
+
+
+def _short(text) -> bool:
+    return text is None or len(text) <= _SHORT
+
+
+def _uuid(item) -> Any:
+    """Of a parameter; variables are kept by theirs."""
+    return item if isinstance(item, UUID) else getattr(item, "uuid", None) or item._uuid
 
 
 def _span(register, positions) -> list:

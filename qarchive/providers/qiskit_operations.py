@@ -9,6 +9,8 @@ from ..values import Array
 from .qiskit_values import sdk, to_plain
 
 _STANDARD_GATES = "qiskit.circuit.library.standard_gates"
+_COMMUTATIVE = frozenset({"ADD", "MUL"})
+_REFLECTED = {"RSUB": "SUB", "RDIV": "DIV", "RPOW": "POW"}
 
 
 class Operations:
@@ -188,10 +190,11 @@ def _for_loop(walk, operation, scope):
 
 def _switch_case(walk, operation, scope):
     default = walk.sdk.CASE_DEFAULT
-    cases = [
-        [["default"] if value is default else walk.value(value, scope) for value in values] + [walk.block(block)]
-        for values, block in operation.cases_specifier()
-    ]
+
+    def case(value):  # QPY makes an integer of a bool
+        return ["default"] if value is default else walk.value(int(value) if type(value) is bool else value, scope)
+
+    cases = [[*map(case, values), walk.block(block)] for values, block in operation.cases_specifier()]
     return {"target": walk.value(operation.target, scope), "cases": cases}
 
 
@@ -231,7 +234,7 @@ def _duration(walk, duration, scope):
 
 
 def _parameter_expression(walk, expression, scope):
-    """The steps that rebuild it, for a stack: an operand of None is the top. QPY writes and reads back the same steps."""
+    """The steps that rebuild it, for a stack: an operand of None is the top. QPY reads the same steps back, pickle swaps some."""
     steps = []
     for step in expression._qpy_replay:
         if hasattr(step, "binds"):
@@ -239,5 +242,24 @@ def _parameter_expression(walk, expression, scope):
             steps.append(["substitute", *([walk.value(key, scope), walk.value(value, scope)] for key, value in binds)])
         else:
             name = getattr(step.op, "name", None) or str(step.op).rpartition(".")[2]  # Qiskit 2.0 has an IntEnum, later ones not
-            steps.append([name, walk.value(step.lhs, scope), walk.value(step.rhs, scope)])
+            name, left, right = _one_form(name, step.lhs, step.rhs)
+            steps.append([name, walk.value(left, scope), walk.value(right, scope)])
     return {"expression": steps}
+
+
+def _one_form(name, left, right):
+    """A step in one of its ways to be written, all of which compute the same: each takes at most one operand off the stack."""
+    if left is None and right is None:
+        return name, left, right
+    if name in _REFLECTED:
+        return _REFLECTED[name], right, left
+    if name in _COMMUTATIVE:
+        left, right = sorted((left, right), key=_rank)
+    return name, left, right
+
+
+def _rank(operand):
+    """What is on the stack, numbers, parameters by name."""
+    if operand is None:
+        return 0, ""
+    return (1, "") if isinstance(operand, int | float | complex) else (2, str(operand))

@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 
 from ..codec import encode
-from ..columns import pack_counts, pack_memory, tally, tells, unpack_counts, unpack_memory, unsigned
+from ..columns import pack_counts, pack_memory, tally, unpack_counts, unpack_memory, unsigned
 from ..errors import BadInput, NotCanonical, NotEncodable
 from ..values import Array, Typed
 from .qiskit_values import Gap, from_plain, sdk, to_plain
@@ -174,9 +174,9 @@ def _pack_experiment(experiment: dict, gap: Gap | None, path: str) -> dict:
         data["memory"] = memory
     found = data.get("counts")
     if type(found) is dict:
-        packed = Typed("counts", None) if memory is not None and tells(memory, found) else pack_counts(found)
+        packed = pack_counts(found)
         if packed is not None:
-            data["counts"] = packed
+            data["counts"] = Typed("counts", None) if memory is not None and tally(memory) == packed else packed
     plain = _kept(experiment, gap, path)
     plain["data"] = to_plain(data, gap, f"{path}.data")
     return plain

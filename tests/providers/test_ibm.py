@@ -446,6 +446,18 @@ def is_poll(request):
     return method == "GET" and path.startswith("/jobs/#") and path.count("/") == 2
 
 
+def test_warnings_of_the_sdk_stand_on_the_users_line(server, archive):
+    service = server.service()
+    bare, wrapped = service.backend("ibm_alpha"), archive.wrap(service).backend("ibm_alpha")
+    circuit, places = bell(bare), []
+    for sampler in (SamplerV2(bare), SamplerV2(wrapped), archive.wrap(SamplerV2(bare))):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            sampler.run([(circuit, None, 5), (circuit, None, 6)]).result()
+        places.append([(w.filename, w.lineno) for w in caught if "different 'shots'" in str(w.message)])
+    assert places == [places[0]] * 3 and places[0][0][0] == __file__
+
+
 def test_what_the_users_objects_hold_is_left_alone(server, archive):
     backend = archive.wrap(server.service()).backend("ibm_alpha")
     circuit, options = bell(backend), {"environment": {"job_tags": ["a"]}, "default_shots": 5}

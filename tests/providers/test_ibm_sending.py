@@ -30,7 +30,7 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 
 import qarchive
-from qarchive.providers import ibm_refusals
+from qarchive.providers import ibm_refusals, registry
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SERVERS = Path(__file__).parent.parent / "servers"
@@ -165,6 +165,31 @@ def test_an_older_error_that_the_user_deals_with_changes_nothing(server, archive
         with pytest.raises(IBMInputValueError):
             SamplerV2(backend, options={"experimental": {"image": "no-tag"}}).run([bell(backend)])
     assert [job.status for job in archive.jobs()] == ["REFUSED", "REFUSED", "SENDING"]
+
+
+def test_with_on_error_raise_nothing_is_sent_that_could_not_be_recorded(server, tmp_path, monkeypatch):
+    def describe(*_):
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(registry.named("ibm"), "describe", describe)
+    with qarchive.open(tmp_path / "strict", on_error="raise") as archive:
+        backend = archive.wrap(server.service()).backend("ibm_alpha")
+        with pytest.raises(RuntimeError, match="no such luck"):
+            sample(backend, backend)
+        assert (accepted(server), len(archive.jobs())) == (0, 0)
+
+
+def test_a_disk_that_takes_nothing_does_not_keep_a_job_from_being_sent(server, archive, backend, monkeypatch):
+    def full(fd, data):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("qarchive.disk.append", full)
+        native = sample(backend, backend)
+    result = native.result()
+    job = archive.job("latest")
+    assert (job.status, job.provider_job, len(archive.jobs())) == ("DONE", native.job_id(), 1)
+    same(unfolded(job.result()), unfolded(result))
 
 
 # Unanswered: nobody knows
