@@ -86,8 +86,16 @@ class Backends(Face):
         return job.backend(), (job.circuits(),), options
 
     def ended(self, stage: Stage, result: Any, word: str) -> Outcome:
-        value, volatile = qiskit_results.pack_result(result, lambda path, reason: stage.gap(f"result.{path}", reason))
-        link = stage.put("result", value)
+        gaps: list[tuple[str, str]] = []
+        try:
+            value, volatile = qiskit_results.pack_result(result, lambda *found: gaps.append(found))
+            link = stage.put("result", value)
+        except NotEncodable:  # somewhere in it is text or depth that cannot be written: slower, and without that part
+            gaps.clear()
+            value, volatile = qiskit_results.pack_result(result, lambda *found: gaps.append(found), parts=True)
+            link = stage.put("result", value)
+        for path, reason in gaps:
+            stage.gap(f"result.{path}", reason)
         if result.success:
             return Outcome("DONE", word, result=link, volatile=volatile)
         some = any(experiment.success for experiment in result.results or ())

@@ -14,7 +14,7 @@ from .base import Get, Stage
 from .qiskit_containers import pub_from_plain, pub_to_plain
 from .qiskit_operations import operations
 from .qiskit_qpy import load_circuit, put_circuit
-from .qiskit_values import from_plain, to_plain
+from .qiskit_values import from_plain, to_parts, to_plain
 
 CIRCUITS, PUBS, V1 = "qiskit.circuits", "qiskit.pubs", "qiskit.v1"  # the types of input blobs
 
@@ -132,7 +132,8 @@ def _load_circuits(get, job, value) -> Any:
 def _metadata(stage, circuit, place):
     what = f"input.metadata[{place}]"
     try:
-        return to_plain(circuit.metadata, lambda path, reason: stage.gap(f"{what}.{path}", reason))
+        to = to_parts if type(circuit.metadata) is dict else to_plain
+        return to(circuit.metadata, lambda path, reason: stage.gap(f"{what}.{path}", reason))
     except NotEncodable as error:
         stage.gap(what, str(error))
         return None

@@ -7,7 +7,7 @@ result, column by column, and stand in the outcome record, so that equal results
 import math
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgpack
@@ -16,7 +16,7 @@ from ..codec import encode
 from ..columns import pack_counts, pack_memory, tally, unpack_counts, unpack_memory, unsigned
 from ..errors import BadInput, NotCanonical, NotEncodable
 from ..values import Array, Typed
-from .qiskit_values import Gap, from_plain, sdk, to_plain
+from .qiskit_values import Gap, from_plain, sdk, to_parts, to_plain
 
 _IDENTITY = ("date", "job_id", "qobj_id")
 # Times, and figures of the host.
@@ -42,11 +42,12 @@ _EXACT = _SIMPLE - {float}
 _PARTS = ("header", "metadata")  # of an experiment: their fields are looked at one by one
 
 
-def pack_result(result: Any, gap: Gap | None = None) -> tuple[dict, dict]:
+def pack_result(result: Any, gap: Gap | None = None, parts: bool = False) -> tuple[dict, dict]:
     """(value, volatile) of a Result, which is not altered.
 
     Counts and memory become columns where those say exactly the same. A part that cannot be stored is left out and told to
-    `gap(path, reason)`; without `gap` it raises NotEncodable.
+    `gap(path, reason)`; without `gap` it raises NotEncodable. With `parts` that is also so where only writing it would fail (text
+    with surrogates, too deep), which costs another look at everything.
     """
     content = dict(result.to_dict())
     volatile: dict[str, Any] = {key: content.pop(key) for key in _IDENTITY if key in content}
@@ -60,8 +61,9 @@ def pack_result(result: Any, gap: Gap | None = None) -> tuple[dict, dict]:
         content = {f"{key}'" if key.startswith("common") else key: item for key, item in content.items()}
     if len(experiments) > 1:
         content["common"] = _common(experiments)
-    value = to_plain(content, gap)
-    value["results"] = [_pack_experiment(experiment, gap, f"results.{i}") for i, experiment in enumerate(experiments)]
+    plain = to_parts if parts else to_plain
+    value = plain(content, gap)
+    value["results"] = [_pack_experiment(plain, experiment, gap, f"results.{i}") for i, experiment in enumerate(experiments)]
     return value, volatile
 
 
@@ -166,7 +168,7 @@ def _one(values: list) -> bool:
         return False
 
 
-def _pack_experiment(experiment: dict, gap: Gap | None, path: str) -> dict:
+def _pack_experiment(to: Callable, experiment: dict, gap: Gap | None, path: str) -> dict:
     data = dict(experiment.pop("data"))
     found = data.get("memory")
     memory = pack_memory(found) if type(found) is list else None
@@ -177,8 +179,8 @@ def _pack_experiment(experiment: dict, gap: Gap | None, path: str) -> dict:
         packed = pack_counts(found)
         if packed is not None:
             data["counts"] = Typed("counts", None) if memory is not None and tally(memory) == packed else packed
-    plain = _kept(experiment, gap, path)
-    plain["data"] = to_plain(data, gap, f"{path}.data")
+    plain = to(experiment, gap, path)
+    plain["data"] = to(data, gap, f"{path}.data")
     return plain
 
 

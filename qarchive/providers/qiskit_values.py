@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+from ..codec import encode
 from ..errors import NewerFormat, NotEncodable
 from ..values import Array, Chunked, Link, Timestamp, Typed
 from . import python_values, qiskit_information
@@ -60,6 +61,42 @@ def to_plain(value: Any, gap: Gap | None = None, path: str | tuple = "") -> Any:
         return _plain(value, gap, path)
     except RecursionError:
         raise NotEncodable("nested too deep, or inside itself", _dotted(path)) from None
+
+
+def to_parts(value: dict, gap: Gap | None = None, path: str = "", levels: int = 3) -> dict:
+    """`to_plain` of a map whose other entries stay where `codec.encode` would refuse one: text, depth, or what holds itself.
+
+    Entries that are maps are looked into, `levels` deep; without `gap` it raises NotEncodable.
+    """
+    gaps: list[tuple[str, str]] = []
+    try:
+        plain = _checked(value, gap and (lambda *found: gaps.append(found)), path)
+    except NotEncodable:
+        if gap is None:
+            raise
+    else:
+        for found in gaps:
+            gap(*found)
+        return plain
+    plain = {}
+    for key, item in value.items():
+        inside = _dotted((path, key))
+        if type(item) is dict and levels:
+            item = to_parts(item, gap, inside, levels - 1)
+        gaps.clear()
+        try:
+            plain |= _checked({key: item}, lambda *found: gaps.append(found), path)
+        except NotEncodable as error:
+            gaps[:] = [(inside, error.reason)]
+        for found in gaps:
+            gap(*found)
+    return plain
+
+
+def _checked(value, gap, path) -> Any:
+    plain = to_plain(value, gap, path)
+    encode([[[[[[plain]]]]]], lambda piece: Link(bytes(32)))  # it stands that deep in a blob, or less
+    return plain
 
 
 def _plain(value, gap, path):

@@ -240,3 +240,23 @@ def conditional():
         circuit.x(0)
     circuit.save_statevector(label="sv")
     return circuit
+
+
+@pytest.mark.parametrize("odd", ["surrogate", "cyclic", "deep"])
+def test_metadata_that_cannot_be_written_are_a_gap_and_take_nothing_with_them(archive, odd):
+    item = inner = {}
+    if odd == "cyclic":
+        item["me"] = item
+    for _ in range(400 if odd == "deep" else 0):
+        inner["x"] = inner = {}
+    circuit = bell()
+    circuit.metadata = {"good": 1, "odd": "\ud800" if odd == "surrogate" else item}
+    with pytest.warns(qarchive.ArchiveWarning, match="odd.* is not archived"):
+        result = archive.wrap(AerSimulator()).run(circuit, shots=10, seed_simulator=1).result()
+        archive.flush()
+    job = archive.job("latest")
+    assert job.status == "DONE"
+    assert job.input.metadata["good"] == 1
+    assert job.result().get_counts() == result.get_counts()
+    assert job.result().results[0].header["metadata"]["good"] == 1
+    assert {gap["what"].partition(".metadata")[0] for gap in job.gaps} == {"input", "result.results.0.header"}

@@ -279,3 +279,18 @@ EXPERIMENT = st.fixed_dictionaries(
 def test_any_result_comes_back(experiments, fields):
     result = Result.from_dict({"backend_name": "x", "backend_version": "1", "results": experiments, "success": True, **fields})
     same(unpack_dict(*through(result)), result.to_dict())
+
+
+@pytest.mark.parametrize("odd", ["\ud800", "cyclic", "deep"])
+def test_metadata_that_cannot_be_written_do_not_take_the_result_with_them(odd):
+    item = inner = {}
+    if odd == "cyclic":
+        item["me"] = item
+    for _ in range(400 if odd == "deep" else 0):
+        inner["x"] = inner = {}
+    result = several().result()
+    result.results[1].header["metadata"]["odd"] = odd if odd == "\ud800" else item
+    gaps = []
+    value, _ = pack_result(result, lambda path, reason: gaps.append(path), parts=True)
+    assert gaps[0].startswith("results.1.header.metadata.odd")
+    assert counts(decode(encode(value)), 1, {}).keys() == result.get_counts(1).keys()
