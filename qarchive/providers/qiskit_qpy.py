@@ -4,7 +4,6 @@ QPY bytes differ from run to run, so a payload is found by a key made of the cir
 and the UUIDs that the fingerprint leaves out: the first payload with a key stands for all later ones.
 """
 
-import copy
 import hashlib
 import io
 from collections.abc import Callable, Mapping
@@ -31,9 +30,6 @@ def put_circuit(stage: Stage, circuit: Any, what: str) -> dict[str, Link]:
 
     `what` names the circuit in gaps. Raises NotEncodable where neither can be.
     """
-    if type(circuit.name) is not str or len(circuit.name) > _NAME_MAX:
-        circuit = copy.copy(circuit)
-        circuit.name = "circuit"  # QPY takes no other name, and the job's record has it
     try:
         found = structure(circuit)
     except NotEncodable as error:
@@ -75,11 +71,7 @@ def _put_unknown(stage, circuit, what) -> dict[str, Link]:
 
 def _equal(one, other) -> bool:
     """By Qiskit, and in what Qiskit passes over."""
-    return one == other and _beside(one) == _beside(other)
-
-
-def _beside(circuit):
-    return [register.name for register in (*circuit.qregs, *circuit.cregs)], encode(repr(circuit.global_phase))
+    return one == other and one.cregs == other.cregs and repr(one.global_phase) == repr(other.global_phase)
 
 
 def _alike(one, other) -> bool:
@@ -151,6 +143,9 @@ def _dumped(circuit, portable, version, instructions) -> dict:
     if portable.metadata:  # through JSON it would lose types, or fail
         portable = circuit.copy() if portable is circuit else portable
         portable.metadata = {}
+    if type(circuit.name) is not str or len(circuit.name) > _NAME_MAX:
+        portable = circuit.copy("circuit") if portable is circuit else portable
+        portable.name = "circuit"  # QPY takes no other name, and it is kept beside the payload
     stream = io.BytesIO()
     sdk("qiskit.qpy", "a Qiskit circuit").dump(portable, stream, version=version)
     value = {"qpy": stream.getvalue(), "qpy_version": version, "instructions": instructions}

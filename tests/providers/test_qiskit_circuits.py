@@ -4,6 +4,7 @@ import copy
 import hashlib
 import io
 import math
+import pickle
 import subprocess
 import sys
 
@@ -24,6 +25,7 @@ from qiskit.circuit import (
     Gate,
     Instruction,
     InverseModifier,
+    Measure,
     Parameter,
     ParameterVector,
     PowerModifier,
@@ -647,8 +649,138 @@ def test_what_has_no_structure_is_kept_as_qpy_with_a_gap(stage):
         structure(circuit)
     entry = qiskit_qpy.put_circuit(stage, circuit, "input.circuits[3]")
     assert set(entry) == {"qpy"}
-    assert [what for what, _ in stage.gaps] == ["input.circuits[3].structure"]
+    assert [what for what, _ in stage.gaps] == ["input.circuits[3].structure", "input.circuits[3].classes"]
     assert qiskit_qpy.load_circuit(entry, stage.get).data[0].name == "secret"
+
+
+def test_what_has_no_structure_and_does_not_come_back_equal_is_refused_with_a_gap(stage):
+    class Secret(Gate):
+        def __init__(self):
+            super().__init__("secret", 1, [])
+
+    circuit = on(Secret())
+    circuit.append(XGate(label="l" * 65_536), [0])
+    with pytest.raises(NotEncodable, match="QPY version"):
+        qiskit_qpy.put_circuit(stage, circuit, "c")
+    assert [what for what, _ in stage.gaps] == ["c.structure", "c.qpy"]
+    assert stage.puts == []
+
+
+def long_label():
+    return on(XGate(label="l" * 65_536))
+
+
+def long_label_of_a_measurement():
+    circuit = QuantumCircuit(1, 1)
+    circuit.append(Measure(label="ü" * 40_000), [0], [0])
+    return circuit
+
+
+def long_register():
+    return QuantumCircuit(QuantumRegister(1, "r" * 65_536))
+
+
+def one_name_for_two_registers():
+    return QuantumCircuit(QuantumRegister(1, "same"), ClassicalRegister(1, "same"))
+
+
+@pytest.mark.parametrize("make", [long_label, long_label_of_a_measurement, long_register, one_name_for_two_registers])
+def test_what_qpy_writes_but_cannot_read_is_a_gap(stage, make):
+    assert set(qiskit_qpy.put_circuit(stage, make(), "c")) == {"circuit"}
+    assert [what for what, _ in stage.gaps] == ["c.qpy"]
+
+
+def test_the_longest_labels_and_names_of_registers_come_back():
+    circuit = QuantumCircuit(QuantumRegister(1, "\U0001f600" * 16_383), name="n" * 65_536)
+    circuit.append(XGate(label="l" * 65_535), [0])
+    assert through_archive(circuit) == circuit
+
+
+def rebuilt_parameter():
+    return rz(Parameter("x"))
+
+
+def rebuilt_vector():
+    return rz(ParameterVector("v", 3)[1])
+
+
+def rebuilt_loop():
+    circuit = QuantumCircuit(1)
+    with circuit.for_loop(range(2), Parameter("i")) as index:
+        circuit.rx(index, 0)
+    return circuit
+
+
+def rebuilt_variable():
+    circuit = QuantumCircuit(1)
+    with circuit.if_test(circuit.add_input("v", types.Bool())):
+        circuit.x(0)
+    return circuit
+
+
+def rebuilt_stretch():
+    circuit = QuantumCircuit(1)
+    circuit.delay(circuit.add_stretch("s"), 0)
+    return circuit
+
+
+REBUILT = [rebuilt_parameter, rebuilt_vector, rebuilt_loop, rebuilt_variable, rebuilt_stretch]
+
+
+@pytest.mark.parametrize("make", REBUILT)
+def test_a_circuit_with_new_parameters_or_variables_shares_the_structure_and_comes_back_as_itself(stage, make):
+    circuits = [make(), make()]
+    entries = [qiskit_qpy.put_circuit(stage, circuit, "c") for circuit in (*circuits, copy.deepcopy(circuits[0]))]
+    assert entries[0]["circuit"] == entries[1]["circuit"]
+    assert entries[0]["qpy"] != entries[1]["qpy"]
+    assert entries[0] == entries[2]
+    for entry, circuit in zip(entries, circuits, strict=False):
+        again = qiskit_qpy.load_circuit(entry, stage.get)
+        assert again == circuit
+        assert set(again.parameters) == set(circuit.parameters)
+
+
+def test_cases_of_a_switch_are_integers_where_they_are_given_as_booleans():
+    def switched(*values):
+        circuit = QuantumCircuit(1, 1)
+        with circuit.switch(circuit.clbits[0]) as case:
+            for value, gate in zip(values, (circuit.x, circuit.y), strict=True):
+                with case(value):
+                    gate(0)
+        return circuit
+
+    assert through_archive(switched(True, False)) == switched(True, False)
+    assert fingerprint(switched(True, False)) == fingerprint(switched(1, 0)) != fingerprint(switched(0, 1))
+
+
+@pytest.mark.parametrize("prefix", ["", "my_", "c"])
+def test_names_that_look_automatic_count_where_there_is_no_definition(prefix):
+    one, other = (on(Gate(f"{prefix}circuit-{n}", 1, [])) for n in (1, 2))
+    assert fingerprint(one) != fingerprint(other)
+
+
+def test_expressions_that_pickle_writes_another_way_keep_their_fingerprints():
+    x, y = Parameter("x"), Parameter("y")
+    for angle in (
+        2 * (3.14 - x),
+        2 * (x + y),
+        x * (x + y),
+        2 * (3.14 - x) * (3.14 - y),
+        (x + y) * (x - y),
+        2 * (x + y) - 3 * (y - x),
+    ):
+        circuit = rz(angle)
+        assert fingerprint(pickle.loads(pickle.dumps(circuit))) == fingerprint(circuit), angle  # noqa: S301
+        assert through_archive(circuit) == circuit
+
+
+def test_operands_that_do_not_commute_stay_apart():
+    x, y = Parameter("x"), Parameter("y")
+    z = x + y
+    angles = [x - y, y - x, x / y, y / x, x**y, y**x, 2 - x, x - 2, 2 / x, x / 2, 2**x, x**2,
+              2 - z, z - 2, 2 / z, z / 2, 2**z, z**2, x - z, z - x, x / z, z / x, z - z.sin(), z.sin() - z,
+              z / z.sin(), z.sin() / z, z + 2, z * 2, x + 2, x * 2]  # fmt: skip
+    assert len({fingerprint(rz(angle)) for angle in angles}) == len(angles)
 
 
 def test_what_qpy_would_change_is_kept_as_structure_with_a_gap(stage):
