@@ -85,7 +85,10 @@ class Archive:
             for text in texts:
                 if not isinstance(text, str):
                     raise BadInput(what, f"holds {text!r}, which is no text", "give text")
-        changes = {"tags": tuple(map(model.plain_text, tags)), "params": {model.plain_text(name): params[name] for name in params}}
+        changes = {
+            "tags": tuple(map(model.plain_text, tags)),
+            "params": {model.plain_text(name): params[name] for name in params},
+        }
         codec.encode(changes["params"])  # what cannot be stored is refused here, not in the middle of a run
         return capture.scope(**changes, **({"group": model.plain_text(group)} if group is not None else {}))
 

@@ -5,7 +5,6 @@ Clouds are asked through the SDK's own clients, with the user's credentials; not
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from . import model

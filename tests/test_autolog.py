@@ -10,8 +10,6 @@ import pytest
 import qarchive
 from qarchive.errors import BadInput
 
-pytest.importorskip("qiskit_aer")
-
 PREAMBLE = """
 import warnings
 warnings.simplefilter("ignore")  # of the SDKs' own imports

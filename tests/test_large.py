@@ -14,7 +14,6 @@ import sys
 
 import pytest
 
-pytest.importorskip("qiskit")
 pytest.importorskip("resource")  # not on Windows
 
 MiB = 1 << 20

@@ -45,5 +45,6 @@ def main(ctx: click.Context, archive: str | None) -> None:
 
 
 for _command in (keeping.init, running.run, reading.list_jobs, reading.show, reading.result, reading.input_, reading.cat,
-                 calibrations.calibration, asking.sync, asking.fetch, asking.recover, keeping.verify, keeping.reindex, keeping.stats, keeping.config):  # fmt: skip
+                 calibrations.calibration, asking.sync, asking.fetch, asking.recover,
+                 keeping.verify, keeping.reindex, keeping.stats, keeping.config):  # fmt: skip
     main.add_command(_command)

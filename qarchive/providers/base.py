@@ -209,8 +209,8 @@ class Provider(ABC):
         return None
 
     def load_attachment(self, get: Get, value: Mapping[str, Any]) -> Any:
-        """The SDK's object again. Raises MissingExtra."""
-        raise NotImplementedError
+        """The SDK's object again. Raises MissingExtra, BadInput where this provider never kept such a thing."""
+        raise BadInput(f"an attachment of the type {value.get('type')!r}", f"the provider {self.name} does not know it")
 
     def load_backend(self, get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calibration: Link | None) -> Any:
         """A backend that runs here, offline, from the plain value of a backend and the blob of a calibration: for a device a

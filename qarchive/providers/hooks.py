@@ -89,9 +89,13 @@ def _twice(value: Any) -> tuple[Any, Any]:
     return [pair[0] for pair in pairs], _AGAIN.get(kind, iter)(again)
 
 
+def _itself(item: Any) -> Any:
+    return item
+
+
 _AGAIN: dict[type, Callable[[list], Any]] = {
     GeneratorType: lambda items: (item for item in items),
-    map: lambda items: map(lambda item: item, items),
+    map: lambda items: map(_itself, items),
     filter: lambda items: filter(lambda item: True, items),
 }
 

@@ -10,6 +10,9 @@ import scipy.sparse as sparse
 from exactness import attributes, back, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ibm_quantum_schemas.calibrator.version_0_1.models import CalibratorResultModel
+from ibm_quantum_schemas.common import CompressedTensorModel
+from ibm_quantum_schemas.executor.version_2_0 import models as executor_models
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.circuit.library import RXGate, XGate
@@ -20,16 +23,6 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.quantum_info import Operator, Pauli, PauliLindbladMap, PauliList, QubitSparsePauliList, SparsePauliOp
 from qiskit_aer import AerSimulator
-
-from qarchive.codec import encode
-from qarchive.errors import NotEncodable
-from qarchive.providers.qiskit_values import from_plain, to_plain
-
-pytest.importorskip("qiskit_ibm_runtime")
-
-from ibm_quantum_schemas.calibrator.version_0_1.models import CalibratorResultModel
-from ibm_quantum_schemas.common import CompressedTensorModel
-from ibm_quantum_schemas.executor.version_2_0 import models as executor_models
 from qiskit_ibm_runtime.decoders.calibrator.decoder import CalibratorResultDecoder
 from qiskit_ibm_runtime.decoders.executor.decoder import ExecutorResultDecoder
 from qiskit_ibm_runtime.decoders.executor_sampler.post_processor_v0_1 import sampler_v2_post_processor_v0_1
@@ -67,6 +60,10 @@ from qiskit_ibm_runtime.results import (
 from qiskit_ibm_runtime.results.runner import RunnerResult
 from samplomatic import InjectNoise, Twirl, build
 from samplomatic import quantum_program as samplomatic
+
+from qarchive.codec import encode
+from qarchive.errors import NotEncodable
+from qarchive.providers.qiskit_values import from_plain, to_plain
 
 START = dt.datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=tz.tzutc())
 STOP = dt.datetime(2024, 5, 6, 9, 8, 10, tzinfo=tz.tzoffset(None, 7200))
