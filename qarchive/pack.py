@@ -116,8 +116,11 @@ def build(pack: bytes, offset: int, synced: int, blobs: list[Blob], compressor: 
     if size > MAX_HEADER:
         raise NotEncodable(f"{len(blobs)} blobs in one commit")
     header = _PREFIX.pack(HEADER, size, MARK) + body
-    commit = b"".join((header, hashlib.sha256(header).digest(), *frames))
-    return commit + FOOTER + struct.pack("<I", _HASH) + hashlib.sha256(commit).digest()
+    running = hashlib.sha256(header)
+    checksum = running.digest()
+    for part in (checksum, *frames):
+        running.update(part)
+    return b"".join((header, checksum, *frames, FOOTER, struct.pack("<I", _HASH), running.digest()))  # frames are copied once
 
 
 def build_trailer(pack: bytes, offset: int, content: bytes, commits: list[Commit]) -> bytes:

@@ -8,6 +8,7 @@ from .values import Link
 
 # Payloads in a provider's own format, and numbers: hardly anybody's text, where only known credentials are looked for.
 _OPAQUE = frozenset({"circuit", "qpy", "noise", "chunk"})
+_LONG = 16 << 10  # bytes; longer values are numbers for the most part, and searching their bytes costs more than the exact look
 
 
 class Stage:
@@ -25,7 +26,7 @@ class Stage:
         if kind in _OPAQUE:
             if redact.holds_known(data):
                 raise NotEncodable("it holds a credential")
-        elif redact.suspects(data):
+        elif len(data) > _LONG or redact.suspects(data):
             clean = redact.tree(value)
             if clean is not value:
                 self.gap(kind, "a credential was removed")
