@@ -4,18 +4,16 @@ import logging
 import os
 import subprocess
 import sys
-import warnings
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from conformance import same, unfolded
-from ibm_runs import OURS, bell, estimate, observed, ours, sample, strict, turned
-from ibm_server import CRN, OTHER_CRN, TOKEN, IBMServer
+from ibm_runs import OURS, bell, estimate, lenient, observed, ours, sample, strict, turned
+from ibm_server import CRN, OTHER_CRN, TOKEN
 from qiskit_ibm_runtime import Batch, EstimatorV2, NoiseLearner, RuntimeJobNotFound, SamplerV2, Session
 
-import qarchive
 from qarchive.errors import BadInput, JobFailed, NotAnswered, NotFound
 from qarchive.providers import ibm_fetching, ibm_wire, registry
 from qarchive.providers.ibm_snapshots import load_properties
@@ -26,17 +24,9 @@ FETCHED = {"config.inputs", "config.runtime", "calibration", "environment"}
 
 
 @pytest.fixture
-def server():
-    with IBMServer(seed=7) as running:
-        yield running
-
-
-@pytest.fixture
 def archive(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", qarchive.ArchiveWarning)
-        with qarchive.open(tmp_path / "lab") as archive:
-            yield archive
+    with lenient(tmp_path / "lab") as archive:
+        yield archive
 
 
 def ended(server, native):

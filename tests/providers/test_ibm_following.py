@@ -7,8 +7,8 @@ import warnings
 
 import pytest
 from conformance import same, unfolded
-from ibm_runs import OURS, bell, estimate, ours, sample, strict
-from ibm_server import CANCELLED, RUNNING, IBMServer
+from ibm_runs import OURS, bell, estimate, lenient, ours, sample, strict
+from ibm_server import CANCELLED, RUNNING
 from qiskit_ibm_runtime import (
     Batch,
     IBMBackend,
@@ -30,12 +30,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture
-def server():
-    with IBMServer(seed=7) as running:
-        yield running
-
-
-@pytest.fixture
 def archive(tmp_path):
     with strict(tmp_path / "lab") as archive:
         yield archive
@@ -43,10 +37,8 @@ def archive(tmp_path):
 
 @pytest.fixture
 def loose(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", qarchive.ArchiveWarning)
-        with qarchive.open(tmp_path / "loose") as archive:
-            yield archive
+    with lenient(tmp_path / "loose") as archive:
+        yield archive
 
 
 @pytest.fixture

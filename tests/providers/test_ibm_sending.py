@@ -7,13 +7,12 @@ import subprocess
 import sys
 import textwrap
 import time
-import warnings
 from pathlib import Path
 
 import pytest
 from conformance import same, unfolded
-from ibm_runs import bell, estimate, observed, sample, strict, turned
-from ibm_server import IBMServer, save_account
+from ibm_runs import bell, estimate, lenient, observed, sample, strict, turned
+from ibm_server import save_account
 from qiskit_ibm_runtime import (
     Batch,
     EstimatorV2,
@@ -37,17 +36,9 @@ SERVERS = Path(__file__).parent.parent / "servers"
 
 
 @pytest.fixture
-def server():
-    with IBMServer(seed=7) as running:
-        yield running
-
-
-@pytest.fixture
 def archive(tmp_path):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", qarchive.ArchiveWarning)
-        with qarchive.open(tmp_path / "lab") as archive:
-            yield archive
+    with lenient(tmp_path / "lab") as archive:
+        yield archive
 
 
 @pytest.fixture
