@@ -102,25 +102,90 @@ class Recorder:
 
         What runs inside of it is part of it, and not recorded again.
         """
-        outside = _scope.get()
         if not kwargs.pop("archive", True):
             with scope(paused=True):
                 return send(kwargs)
-        if outside.paused or outside.nested:
+        if not self.wanted():
             return send(kwargs)
-        running = self._start(provider, target, args, kwargs)
+        executions = self._start(provider, target, args, kwargs)
+        return self._send(provider, executions, lambda: send(kwargs))
+
+    @staticmethod
+    def wanted() -> bool:
+        """Whether what runs here is to be recorded: not in a pause, and not as part of an execution that is recorded already."""
+        here = _scope.get()
+        return not (here.paused or here.nested)
+
+    @hooks.passed_over
+    def retry(self, provider: Provider, provider_job: str, target: Any, send: Callable[[], Any]) -> Any:
+        """Record that a cloud is asked to run one of its jobs again: a new attempt of the same job. What `send()` returned.
+
+        A job that is not archived is, with what its provider tells, once it is accepted.
+        """
+        if not self.wanted():
+            return send()
+        found = self.find(provider, provider_job)
+        executions = [] if found is None else self._start_again(provider, found, target)
+        return self._send(provider, executions, send)
+
+    def event(self, provider: Provider, provider_job: str, name: str, value: object = None) -> None:
+        """Record, for good, that something happened to a job that is archived (its batch was closed). Warns, and never raises."""
+        if not self.wanted():
+            return
+        try:
+            found = self.find(provider, provider_job)
+            if found is None:
+                return
+            stage = Stage(self.store)
+            link = None if value is None else stage.put("event", value)
+            stage.record(model.event_record(job=found, name=name, value=link))
+            stage.commit(durable=True)
+        except BaseException as error:
+            if isinstance(error, _INTERRUPTS):
+                raise
+            complain(f"that job {provider_job} was {name} is not recorded: {error}")
+
+    @hooks.passed_over
+    def _send(self, provider: Provider, executions: list[_Running], send: Callable[[], Any]) -> Any:
+        """Send what is recorded, record that it was accepted or not, and follow each of the SDK's jobs that come of it."""
+        outside = _scope.get()
         token = _scope.set(replace(outside, nested=True))
         try:
-            job = send(kwargs)
+            native = send()
         except BaseException as error:
-            self._unsent(running, error)
+            self._unsent(executions, error)
             raise
         finally:
             _scope.reset(token)
-        if running.remote:
-            self._accepted(running, job)
-        self._follow(running, job)
-        return job
+        jobs = self._parts(provider, executions, native)
+        if executions and executions[0].remote:
+            self._accepted(executions, jobs)
+        for running, job in zip(executions, jobs, strict=False):
+            self._follow(running, job)
+        for job in jobs[len(executions) :]:
+            self._take_in(provider, job)
+        return native
+
+    def _parts(self, provider: Provider, executions: list[_Running], native: Any) -> list:
+        try:
+            jobs = provider.parts(native)
+        except BaseException as error:
+            if isinstance(error, _INTERRUPTS):
+                raise
+            complain(f"what became of job {executions[0].job if executions else ''} cannot be read: {described(error)['message']}")
+            return []
+        if len(jobs) < len(executions):
+            complain(f"{len(executions)} jobs were sent, and only {len(jobs)} accepted; `qarchive recover` looks for the others")
+        return jobs
+
+    def _take_in(self, provider: Provider, job: Any) -> None:
+        """Record a job that came of a request which could not say beforehand what it would make."""
+        try:
+            self.record(provider, job)
+        except BaseException as error:
+            if isinstance(error, _INTERRUPTS):
+                raise
+            complain(f"job {provider.job_id(job)} is not recorded: {described(error)['message']}")
 
     def record(self, provider: Provider, job: Any) -> Link:
         """Record an SDK job that runs or has ended; the same job again is the same record."""
@@ -130,10 +195,10 @@ class Recorder:
             found = self.find(provider, provider.job_id(job))
         if found is not None:
             return found
-        if isinstance(provider, Cloud):
+        if isinstance(provider, Cloud) and provider.elsewhere(job):
             running = self._adopt(provider, job)
         else:
-            running = self._start(provider, *provider.call_of(job), raising=True)
+            running = self._start(provider, *provider.call_of(job), raising=True)[0]
         self._follow(running, job)
         return running.job
 
@@ -152,7 +217,7 @@ class Recorder:
         if found is None:
             return
         folded = self.folded(found.digest)
-        if folded.status in model.TERMINAL or folded.current is None:
+        if folded.current is None or (folded.status in model.TERMINAL and not _may_still_bring(provider, folded)):
             return
         with self._mutex:
             if job in self._known:
@@ -201,30 +266,56 @@ class Recorder:
                 raise
             del unwritten[0]
 
-    def _start(self, provider: Provider, target: Any, args: tuple, kwargs: dict, raising: bool = False) -> _Running:
-        """Write the job and its attempt, before it is sent; to a disk that would survive a power cut, where it costs money."""
+    def _start(self, provider: Provider, target: Any, args: tuple, kwargs: dict, raising: bool = False) -> list[_Running]:
+        """Write the jobs and their attempts, before they are sent; to a disk that would survive a power cut, where they cost
+        money. One job, but where an SDK sends several at once."""
         stage = Stage(self.store)
-        running = _Running(self, stage, provider)
         raising = raising or self.on_error == "raise"
+        executions: list[_Running] = []
         try:
             self.store.prepare()
             try:
-                execution = provider.describe(stage, target, args, kwargs)
+                found = provider.describe_all(stage, target, args, kwargs)
             except BaseException as error:
                 if raising or isinstance(error, _INTERRUPTS):
                     raise
-                execution = _undescribed(stage, provider, target, error)
+                found = [_undescribed(stage, provider, target, error)]
             lost = next((gap["reason"] for gap in stage.gaps if gap["what"] == "input"), None)
             if raising and lost is not None:
                 raise NotEncodable(lost, "input")
-            self._stage_start(running, execution)
-            stage.commit(durable=running.remote)
-            running.written = True
+            executions = [_Running(self, stage, provider) for _ in found]
+            for running, execution in zip(executions, found, strict=True):
+                self._stage_start(running, execution)
+            complain_of(stage.gaps)
+            self._commit_start(stage, executions)
         except BaseException as error:
             if raising or isinstance(error, _INTERRUPTS):
                 raise
             complain(f"a job is not yet recorded: {error}")
-        return running
+        return executions or [_Running(self, stage, provider)]
+
+    def _start_again(self, provider: Provider, job: Link, target: Any) -> list[_Running]:
+        """Write a further attempt of an archived job, before it is sent."""
+        stage = Stage(self.store)
+        running = _Running(self, stage, provider)
+        running.job, running.remote = job, True
+        try:
+            folded = self.folded(job.digest)
+            execution = provider.again(stage, target, folded.record)
+            number = 1 + max((attempt.number for attempt in folded.attempts), default=0)
+            running.attempt = self._stage_attempt(stage, job, number, execution, stage.put_again(_environment()))
+            complain_of(stage.gaps)
+            self._commit_start(stage, [running])
+        except BaseException as error:
+            if self.on_error == "raise" or isinstance(error, _INTERRUPTS):
+                raise
+            complain(f"a further attempt of job {job} is not yet recorded: {error}")
+        return [running]
+
+    def _commit_start(self, stage: Stage, executions: list[_Running]) -> None:
+        stage.commit(durable=any(running.remote for running in executions))
+        for running in executions:
+            running.written = True
 
     def _adopt(self, provider: Cloud, job: Any) -> _Running:
         """Write a job that was sent without us, as far as its provider can tell."""
@@ -232,15 +323,17 @@ class Recorder:
         running = _Running(self, stage, provider)
         self.store.prepare()
         fetched = provider.fetch(stage, job)
-        stage.gap("environment", "the job was sent without the archive")
-        self._stage_start(running, fetched.execution, fetched.created)
+        if not fetched.ours:
+            stage.gap("environment", "the job was sent without the archive")
+        self._stage_start(running, fetched.execution, fetched.created, fetched.ours)
+        complain_of(stage.gaps)
         stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(fetched.sent)))
         stage.commit(durable=True)
         running.written = True
         return running
 
-    def _stage_start(self, running: _Running, execution: Execution, created: Timestamp | None = None) -> None:
-        """Stage job and attempt; `created` is when a job was made that nobody captured."""
+    def _stage_start(self, running: _Running, execution: Execution, created: Timestamp | None = None, ours: bool = True) -> None:
+        """Stage job and attempt; `created` is when a job was made that its provider tells of, `ours` whether this process did."""
         stage = running.stage
         running.remote = execution.remote
         labels = _scope.get().labels()
@@ -249,33 +342,39 @@ class Recorder:
         running.job = stage.record(model.job_record(
             provider=execution.provider, kind=execution.kind, backend=execution.backend_name, input=execution.input,
             config=execution.config, shots=execution.shots, size=execution.size, names=execution.names,
-            labels=labels, parent=_scope.get().parent, created=created))  # fmt: skip
-        surroundings = stage.put_again(_environment()) if created is None else None
-        running.attempt = stage.record(model.attempt_record(
-            job=running.job, number=1, backend=execution.backend, environment=surroundings, calibration=execution.calibration,
-            captured=execution.captured, gaps=stage.gaps, local=not execution.remote))  # fmt: skip
-        complain_of(stage.gaps)
+            labels=labels, parent=execution.parent or _scope.get().parent, created=created))  # fmt: skip
+        surroundings = stage.put_again(_environment()) if ours else None
+        running.attempt = self._stage_attempt(stage, running.job, 1, execution, surroundings)
 
-    def _unsent(self, running: _Running, error: BaseException) -> None:
+    @staticmethod
+    def _stage_attempt(stage: Stage, job: Link, number: int, execution: Execution, surroundings: Link | None) -> Link:
+        return stage.record(model.attempt_record(
+            job=job, number=number, backend=execution.backend, environment=surroundings, calibration=execution.calibration,
+            captured=execution.captured, gaps=stage.gaps, local=not execution.remote))  # fmt: skip
+
+    def _unsent(self, executions: list[_Running], error: BaseException) -> None:
         """Record that sending raised: a local run failed, a cloud refused it, or nobody knows, and then it stays SENDING."""
         said = described(error)
-        if not running.remote:
-            failed = Outcome("ERROR", type(error).__name__, error=said)
-            self._end(running, lambda stage: failed, lambda: None)
-        elif running.provider.refused(error):
-            refused = Outcome("REFUSED", type(error).__name__, error=said)
-            self._end(running, lambda stage: refused, lambda: None)
-        else:
-            complain(f"job {running.job}: sending it got no answer, so it may or may not run; `qarchive recover` looks for it")
-            self._note(running, "SENDING", type(error).__name__, said)
+        for running in executions:
+            if not running.remote:
+                failed = Outcome("ERROR", type(error).__name__, error=said)
+                self._end(running, lambda stage, failed=failed: failed, lambda: None)
+            elif running.provider.refused(error):
+                refused = Outcome("REFUSED", type(error).__name__, error=said)
+                self._end(running, lambda stage, refused=refused: refused, lambda: None)
+            else:
+                complain(f"job {running.job}: sending it got no answer, so it may or may not run; `qarchive recover` looks for it")
+                self._note(running, "SENDING", type(error).__name__, said)
 
-    def _accepted(self, running: _Running, job: Any) -> None:
-        """Write the ids that a cloud gave a job, for good, before the user hears of it."""
+    def _accepted(self, executions: list[_Running], jobs: list) -> None:
+        """Write the ids that a cloud gave jobs, for good, before the user hears of them."""
+        accepted = [(running, job) for running, job in zip(executions, jobs, strict=False) if running.job is not None]
 
         def stage_ids(stage: Stage) -> None:
-            stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(running.provider.sent(job))))
+            for running, job in accepted:
+                stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(running.provider.sent(job))))
 
-        self._write(running, stage_ids, durable=True, what="the provider's id")
+        self._write([running for running, _ in accepted], stage_ids, durable=True, what="the provider's id")
 
     def _note(self, running: _Running, status: str, word: str, error: Mapping | None = None) -> None:
         """Write how an execution stands that has not ended."""
@@ -284,7 +383,7 @@ class Recorder:
             stage.record(model.status_record(
                 job=running.job, attempt=running.attempt, status=status, provider_status=word, error=error))  # fmt: skip
 
-        self._write(running, stage_status, durable=False, what="the status")
+        self._write([running], stage_status, durable=False, what="the status")
 
     def _follow(self, running: _Running, job: Any) -> None:
         """Record the outcome when the job has ended: of a local one whether or not anybody asks for it."""
@@ -322,7 +421,7 @@ class Recorder:
             record_outcome(stage, running.job, running.attempt, found, provider_job())
 
         try:
-            self._write(running, stage_outcome, durable=running.remote, what="the outcome")
+            self._write([running], stage_outcome, durable=running.remote, what="the outcome")
         finally:
             with self._mutex:
                 self._running.pop(id(running), None)
@@ -331,27 +430,34 @@ class Recorder:
             running.stage = running.native = None
             running.done.set()
 
-    def _write(self, running: _Running, fill: Callable[[Stage], None], durable: bool, what: str) -> None:
-        """Commit what `fill` stages about an execution, and its start if that is not written yet. Warns, and never raises."""
+    def _write(self, executions: list[_Running], fill: Callable[[Stage], None], durable: bool, what: str) -> None:
+        """Commit what `fill` stages about executions, and their start if that is not written yet. Warns, and never raises."""
         stage = Stage(self.store)
         try:
-            if running.job is None:
+            if not executions or executions[0].job is None:
                 return
-            if not running.written:
-                stage.blobs.update(running.stage.blobs)
+            for running in executions:
+                if not running.written:
+                    stage.blobs.update(running.stage.blobs)
             fill(stage)
             stage.commit(durable)
-            running.written = True
+            for running in executions:
+                running.written = True
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
                 raise
             with self._mutex:
                 self._unwritten.append(stage)
-            complain(f"{what} of job {running.job} is not yet recorded: {error}")
+            complain(f"{what} of job {executions[0].job} is not yet recorded: {error}")
 
     def after_fork(self) -> None:
         """In a forked child: the parent records what it started."""
         self._forget()
+
+
+def _may_still_bring(provider: Provider, folded: model.Folded) -> bool:
+    """Whether a job that has ended may still have results to read that are not archived."""
+    return provider.late_results and folded.outcome is not None and folded.outcome.get("result") is None
 
 
 @cache
@@ -411,7 +517,7 @@ def _undescribed(stage: Stage, provider: Provider, target: Any, error: BaseExcep
     name = name if type(name) is str else type(target).__name__
     return Execution(provider=provider.name, kind="local", backend_name=name, input=stage.put("input", {"type": "missing"}),
                      config=stage.put("config", {}), backend=stage.put("backend", {"name": name}),
-                     remote=isinstance(provider, Cloud))  # fmt: skip
+                     remote=isinstance(provider, Cloud) and provider.elsewhere(target))  # fmt: skip
 
 
 def _settle_all() -> None:

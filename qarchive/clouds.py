@@ -10,7 +10,7 @@ from typing import Any
 from . import model
 from .capture import Recorder, record_outcome
 from .errors import NotFound, QArchiveError
-from .providers.base import Cloud, Provider
+from .providers.base import Cloud, Origin, Provider
 from .stage import Stage
 from .values import Link
 
@@ -129,8 +129,12 @@ def recover(recorder: Recorder, named: Named, clients: Clients) -> Report:
     return report
 
 
+def _origin(recorder, job, attempt) -> Origin:
+    return Origin(recorder.store.value(job.digest)["backend"], attempt.instance)
+
+
 def _recovered(recorder, provider, client, job, attempt, provider_job, report) -> None:
-    native = provider.retrieve(client, provider_job)
+    native = provider.retrieve(client, provider_job, _origin(recorder, job, attempt))
     stage = Stage(recorder.store)
     stage.record(model.sent_record(job=job, attempt=attempt.link, **vars(provider.sent(native))))
     stage.commit(durable=True)
@@ -141,7 +145,7 @@ def _collect(recorder, provider, client, job, attempt, report) -> None:
     """Ask a cloud about one attempt, and write what is new."""
     stage = Stage(recorder.store)
     try:
-        native = provider.retrieve(client, attempt.provider_job)
+        native = provider.retrieve(client, attempt.provider_job, _origin(recorder, job, attempt))
     except NotFound:
         stage.record(model.status_record(job=job, attempt=attempt.link, status="UNKNOWN", provider_status="", error=_GONE))
         stage.commit(durable=True)

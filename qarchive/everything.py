@@ -69,7 +69,6 @@ def _opened(archive: Archive | str | os.PathLike | None) -> Archive:
 
 def _install(provider: Provider) -> None:
     try:
-        for kind, name in provider.entry_points():
-            hooks.install(provider, kind, name)
+        hooks.instrument(provider)
     except MissingExtra:
         pass

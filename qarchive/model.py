@@ -119,6 +119,7 @@ _FIELDS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
         {},
     ),
     "attachment": ({"job": _link, "name": _text, "value": _link, "created": _time}, {}),
+    "event": ({"job": _link, "name": _text, "created": _time}, {"value": _link}),
     "annotation": ({"job": _link, "created": _time}, {}),
 }
 RECORD_TYPES = tuple(_FIELDS)
@@ -274,6 +275,12 @@ def attachment_record(*, job: Link, name: str, value: Link) -> dict:
     return {"type": "attachment", "job": job, "name": name, "value": value, "created": Timestamp.now()}
 
 
+def event_record(*, job: Link, name: str, value: Link | None) -> dict:
+    """Something that happened to a job, or to the batch whose first job it is; `value` is what the provider said of it."""
+    record = {"type": "event", "job": job, "name": name, "created": Timestamp.now()}
+    return record | ({"value": value} if value else {})
+
+
 def job_of(digest: bytes, record: Mapping[str, Any]) -> bytes:
     """The id of the job that a record, which is not wrong, is about."""
     return digest if record["type"] == "job" else record["job"].digest
@@ -323,6 +330,11 @@ class Attempt:
     @cached_property
     def provider_job(self) -> str | None:
         return max((r["provider_job"] for _, r in self.later if type(r.get("provider_job")) is str), default=None)
+
+    @property
+    def instance(self) -> str | None:
+        """Whose job it is at its provider, as a digest; None where that is not known."""
+        return max((r["instance"] for _, r in self.later if type(r.get("instance")) is str), default=None)
 
     @property
     def order(self) -> tuple:

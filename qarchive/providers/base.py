@@ -69,6 +69,7 @@ class Execution:
     names: tuple[str, ...] = ()  # of the circuits, as the user gave them, in order
     tags: tuple[str, ...] = ()  # that the user gave the job in the provider's own way; they become labels
     remote: bool = False  # sent to somebody else's computer: recorded durably before, and it may end when nobody looks
+    parent: Link | None = None  # the archived job that this one repeats, where the provider says so
 
 
 @dataclass(frozen=True)
@@ -92,11 +93,20 @@ class State:
 
 @dataclass(frozen=True)
 class Fetched:
-    """A job that ran without us, as far as its provider can tell."""
+    """A job that was not captured when it was sent, as far as its provider can tell."""
 
     execution: Execution
     sent: Sent
     created: Timestamp
+    ours: bool = False  # this process had it made all the same (a batch that was repeated): the environment is known
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What the archive knows of where a job was sent: the name of its backend, and the instance of its `Sent`."""
+
+    backend: str
+    instance: str | None = None
 
 
 @dataclass(frozen=True)
@@ -128,6 +138,18 @@ class Recorder(Protocol):
     def run(self, provider: "Provider", target: Any, args: tuple, kwargs: dict, send: Callable[[dict], Any]) -> Any:
         """Record one execution of `target` around `send(kwargs)`, and return the SDK's job, unaltered."""
 
+    def wanted(self) -> bool:
+        """Whether what runs here is to be recorded: not in a pause, and not as part of what is recorded already."""
+
+    def retry(self, provider: "Provider", provider_job: str, target: Any, send: Callable[[], Any]) -> Any:
+        """Record a further attempt of one of the cloud's jobs around `send()`."""
+
+    def event(self, provider: "Provider", provider_job: str, name: str, value: object = None) -> None:
+        """Record that something happened to an archived job, such as that its batch was closed."""
+
+    def record(self, provider: "Provider", job: Any) -> Any:
+        """Record an SDK job that runs or has ended, if it is not archived yet. Raises BadInput, CannotWrite."""
+
     def resume(self, provider: "Provider", job: Any) -> None:
         """Follow an SDK job that was archived in another process and is looked at again, if it has not ended there."""
 
@@ -143,6 +165,7 @@ class Provider(ABC):
 
     name: str
     extra: str  # `pip install 'qarchive[<extra>]'` brings the SDK
+    late_results = False  # whether a job that ended without a result may have one to read later
 
     @abstractmethod
     def owns(self, native: Any) -> bool:
@@ -155,6 +178,14 @@ class Provider(ABC):
     @abstractmethod
     def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
         """Everything about `target.run(*args, **kwargs)` before it starts. Alters none of its arguments."""
+
+    def describe_all(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> list[Execution]:
+        """The same for a call that sends several jobs at once, in order; most send one."""
+        return [self.describe(stage, target, args, kwargs)]
+
+    def parts(self, native: Any) -> list:
+        """The SDK's jobs in what such a call returned, in the same order."""
+        return [native]
 
     @abstractmethod
     def call_of(self, job: Any) -> tuple[Any, tuple, dict]:
@@ -231,12 +262,25 @@ class Provider(ABC):
         """
         return iter(())
 
+    def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        """(class, name of a method, what makes the new method of the old one), for executions that are more than one call of one
+        method; the new method asks `hooks.recorder_of` who wants to know. Imports the SDK. Raises MissingExtra."""
+        return iter(())
+
 
 class Cloud(Provider):
     """A provider whose jobs run elsewhere: they may be refused, stay unanswered, and end when nobody looks.
 
     A *client* is the SDK's own object that talks to the cloud, with the user's credentials in it.
     """
+
+    def elsewhere(self, native: Any) -> bool:
+        """Whether an SDK's object (a job, a target) stands for something in the cloud; False for what runs here."""
+        return True
+
+    def again(self, stage: Stage, target: Any, job: Mapping[str, Any]) -> Execution:
+        """What is known of a further attempt of an archived job before it is sent: its input and configuration are the job's."""
+        raise BadInput(f"a job of the provider {self.name}", "is not sent again by its cloud")
 
     @abstractmethod
     def connect(self) -> Any:
@@ -255,8 +299,9 @@ class Cloud(Provider):
         """The ids of a job that was accepted; no network."""
 
     @abstractmethod
-    def retrieve(self, client: Any, provider_job: str) -> Any:
-        """The SDK's job. Raises NotFound where the cloud does not know it (any more), BadInput where access is refused."""
+    def retrieve(self, client: Any, provider_job: str, origin: Origin | None = None) -> Any:
+        """The SDK's job; `origin` where it is archived. Raises NotFound where the cloud does not know it (any more), BadInput
+        where access is refused, or where the client is of another cloud than it was sent to."""
 
     @abstractmethod
     def state(self, job: Any) -> State:

@@ -6,6 +6,7 @@ because the SDK asks for their exact class. A replaced method does what it did b
 
 import functools
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -19,6 +20,7 @@ _carried: list[ContextVar] = [_here]
 _everywhere: Recorder | None = None
 _replaced: dict[tuple[type, str], tuple[Callable, Callable]] = {}  # (what was there, what is there now)
 _lasting: set[tuple[type, str]] = set()
+_marked: "weakref.WeakKeyDictionary[Any, Recorder]" = weakref.WeakKeyDictionary()
 _mutex = threading.Lock()
 _SCALARS = frozenset({str, int, float, bool, complex, type(None)})
 
@@ -110,6 +112,37 @@ def recording(recorder: Recorder) -> Iterator[None]:
         _here.reset(token)
 
 
+def mark(native: Any, recorder: Recorder) -> None:
+    """Record what goes through this object of the SDK's, wherever it is handed on to; the last archive to ask for it gets it."""
+    with _mutex:
+        _marked[native] = recorder
+
+
+def recorder_of(*natives: Any) -> Recorder | None:
+    """Who records what goes through one of these objects: who marked the first marked one, else who records here, or all."""
+    for native in natives:
+        try:
+            found = _marked.get(native)
+        except TypeError:
+            continue  # it cannot be referred to weakly, and was never marked
+        if found is not None:
+            return found
+    return _here.get() or _everywhere
+
+
+def instrument(provider: Provider, lasting: bool = False) -> None:
+    """Replace the methods of the SDK's classes through which everything of a provider runs. Raises MissingExtra."""
+    for kind, name in provider.entry_points():
+        install(provider, kind, name, lasting)
+    for kind, name, replacement in provider.replacements():
+        _replace(kind, name, replacement, lasting)
+
+
+def carried(function: Callable) -> Callable:
+    """A function that, in whatever thread it is called, finds what `with` blocks of ours say here."""
+    return functools.partial(_with, [(variable, variable.get()) for variable in _carried], function)
+
+
 def install(provider: Provider, kind: type, name: str, lasting: bool = False) -> None:
     """Replace the method `name` of a class; twice is once. A `lasting` one stays when `restore` takes the others away."""
 
@@ -139,7 +172,7 @@ def carry_context(kind: type, name: str) -> None:
     def replacement(original: Callable) -> Callable:
         def method(self: Any, *args: Any, **kwargs: Any) -> Any:
             function = self._function
-            self._function = functools.partial(_with, [(variable, variable.get()) for variable in _carried], function)
+            self._function = carried(function)
             try:
                 return original(self, *args, **kwargs)
             finally:

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from ..errors import BadInput
 from . import hooks, ibm_fetching, ibm_jobs, ibm_objects, ibm_outcomes, ibm_refusals, ibm_secrets, qiskit_primitive_results
-from .base import Cloud, Execution, Fetched, Follower, Get, Outcome, Recorder, Sent, Stage, State
+from .base import Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
 from .ibm_calls import PROVIDER, Call, describe, mode_of_caller
 from .ibm_inputs import Inputs
 from .ibm_watch import Seen, client_behind, state, watch, watched
@@ -143,7 +143,7 @@ class IBMProvider(Inputs, Cloud):
         service = getattr(native, "_service", None)
         return ibm_objects.service_itself(service) if is_a(service, ibm_objects.SERVICES) else None
 
-    def retrieve(self, client: Any, provider_job: str) -> Any:
+    def retrieve(self, client: Any, provider_job: str, origin: Origin | None = None) -> Any:
         return ibm_fetching.retrieve(client, provider_job)
 
     def state(self, job: Any) -> State:
