@@ -67,7 +67,7 @@ class Archive:
         """
         from .providers import registry  # looking needs no entry points, and reading those costs more than a listing
 
-        return registry.owner(native).wrap(native, _Wrapped(self))
+        return registry.owner(native).wrap(native, Way(self))
 
     def record(self, native_job: Any) -> Job:
         """Archive an SDK job, running or finished; twice is once. Raises BadInput, CannotWrite."""
@@ -95,6 +95,18 @@ class Archive:
     def paused(self) -> AbstractContextManager:
         """Nothing is archived inside a `with` block. For one run: `backend.run(..., archive=False)`."""
         return capture.scope(paused=True)
+
+    def replay(self, native: Any) -> Any:
+        """An SDK's client that answers from this archive: its jobs, results, devices. No network, no credentials.
+
+        `native` is an object of the SDK's (a client, a connection to a cloud), or the name of a provider. What comes back has
+        its interface, looks into this archive only, and sends nothing: that raises BadInput. Raises BadInput where a provider
+        has no such object.
+        """
+        from .providers import registry
+
+        provider = registry.named(native) if isinstance(native, str) else registry.owner(native)
+        return provider.replay(native, self)
 
     # Clouds
 
@@ -332,13 +344,14 @@ class Jobs:
         return f"<{len(self)} jobs of {self._archive.path}>"
 
 
-class _Wrapped:
-    """What a wrapped object knows of its archive: how to record, and how to look."""
+class Way:
+    """What a wrapped object, or everything under autolog, knows of its archive: how to record, and how to look."""
 
     def __init__(self, archive: Archive):
         self._archive = archive
-        self.run = archive._recorder.run
-        self.resume = archive._recorder.resume
+        recorder = archive._recorder
+        self.run, self.retry, self.record, self.resume = recorder.run, recorder.retry, recorder.record, recorder.resume
+        self.event, self.wanted = recorder.event, recorder.wanted
 
     def jobs(self, **filters: Any) -> Jobs:
         return self._archive.jobs(**filters)

@@ -6,7 +6,6 @@ nothing is sent that could not be recorded.
 
 import atexit
 import threading
-import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any
 
 from . import codec, model
 from .environment import environment
-from .errors import ArchiveWarning, NotEncodable, QArchiveError
+from .errors import NotEncodable, NotFound, QArchiveError
 from .pack import Blob
 from .providers import hooks
 from .providers.base import Cloud, Execution, Outcome, Provider
@@ -31,6 +30,8 @@ SETTLE_S = 60.0  # how long a reader waits for the outcome of a job that has end
 # they raise while they are being read becomes a gap. These alone are the user's.
 _INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
+complain = hooks.warn
+
 
 @dataclass(frozen=True)
 class Scope:
@@ -42,6 +43,7 @@ class Scope:
     paused: bool = False
     parent: Link | None = None  # the job that the executions inside repeat
     nested: bool = False  # what runs inside is part of an execution that is recorded already
+    children: list[Link] | None = None  # where each job that is started inside is noted
 
     def labels(self) -> dict[str, Any]:
         fields = {"group": self.group, "tags": sorted(set(self.tags)), "params": dict(self.params)}
@@ -172,7 +174,7 @@ class Recorder:
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
                 raise
-            complain(f"what became of job {executions[0].job if executions else ''} cannot be read: {described(error)['message']}")
+            complain(f"the ids of jobs that were sent cannot be read: {described(error)['message']}")
             return []
         if len(jobs) < len(executions):
             complain(f"{len(executions)} jobs were sent, and only {len(jobs)} accepted; `qarchive recover` looks for the others")
@@ -204,10 +206,12 @@ class Recorder:
 
     def rerun(self, provider: Provider, parent: Link, target: Any, args: tuple, kwargs: dict) -> Link:
         """Run an archived job again, as a child of the first; the new job."""
-        with scope(parent=parent):
-            job = provider.wrap(target, self).run(*args, **kwargs)
-        with self._mutex:
-            return self._known[job]
+        children: list[Link] = []
+        with scope(parent=parent, children=children):
+            provider.wrap(target, self).run(*args, **kwargs)
+        if not children:
+            raise NotFound(f"a record of job {parent} run again", str(self.store.path), "the warning that came with it says why")
+        return children[-1]
 
     def resume(self, provider: Provider, job: Any) -> None:
         """Follow an SDK job that was archived in another process and is looked at again, if it has not ended there."""
@@ -288,6 +292,8 @@ class Recorder:
                 self._stage_start(running, execution)
             complain_of(stage.gaps)
             self._commit_start(stage, executions)
+            if (children := _scope.get().children) is not None:
+                children += [running.job for running in executions]
         except BaseException as error:
             if raising or isinstance(error, _INTERRUPTS):
                 raise
@@ -337,6 +343,8 @@ class Recorder:
         stage = running.stage
         running.remote = execution.remote
         labels = _scope.get().labels()
+        if execution.group:
+            labels.setdefault("group", execution.group)
         if execution.tags:
             labels["tags"] = sorted({*labels.get("tags", ()), *execution.tags})
         running.job = stage.record(model.job_record(
@@ -363,7 +371,8 @@ class Recorder:
                 refused = Outcome("REFUSED", type(error).__name__, error=said)
                 self._end(running, lambda stage, refused=refused: refused, lambda: None)
             else:
-                complain(f"job {running.job}: sending it got no answer, so it may or may not run; `qarchive recover` looks for it")
+                unsure = "sending it got no answer, so it may or may not run; `qarchive recover` looks for it"
+                complain(f"job {running.job}: {unsure}")
                 self._note(running, "SENDING", type(error).__name__, said)
 
     def _accepted(self, executions: list[_Running], jobs: list) -> None:
@@ -498,16 +507,6 @@ def record_outcome(stage: Stage, job: Link, attempt: Link, found: Outcome, provi
 def complain_of(gaps: list[dict[str, str]]) -> None:
     for gap in gaps:
         complain(f"{gap['what']} is not archived: {gap['reason']}")
-
-
-def complain(message: str) -> None:
-    """Warn, and never raise: where warnings are errors, the user's run still goes on."""
-    try:
-        warnings.warn(message, ArchiveWarning, stacklevel=2)
-    except ArchiveWarning:
-        import logging
-
-        logging.getLogger("qarchive").warning(message)
 
 
 def _undescribed(stage: Stage, provider: Provider, target: Any, error: BaseException) -> Execution:

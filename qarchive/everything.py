@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import config
-from .archive import Archive
+from .archive import Archive, Way
 from .archive import open as open_archive
 from .errors import BadInput, MissingExtra
 from .providers import hooks, registry
@@ -45,14 +45,15 @@ def autolog(archive: Archive | str | os.PathLike | bool | None = None) -> Archiv
         return _archive
 
 
-class _Everything:
+class _Everything(Way):
     """Records each execution with the provider that owns what executes: that may be another one than declared the method."""
 
     def __init__(self, archive: Archive):
-        self._run = archive._recorder.run
+        super().__init__(archive)
+        self._run, self.run = self.run, self._by_owner
 
     @hooks.passed_over
-    def run(self, provider: Provider, target: Any, args: tuple, kwargs: dict, send: Callable[[dict], Any]) -> Any:
+    def _by_owner(self, provider: Provider, target: Any, args: tuple, kwargs: dict, send: Callable[[dict], Any]) -> Any:
         try:
             provider = registry.owner(target)
         except BadInput:

@@ -42,6 +42,15 @@ TAGS = frozenset(
     samplomatic.QuantumProgram samplomatic.QuantumProgramResult samplomatic.QuantumProgramItemResult
     samplomatic.CircuitItem samplomatic.SamplexItem samplomatic.Samplex
     samplomatic.ChunkTiming samplomatic.ChunkSpan samplomatic.ChunkPart
+    perceval.FockState perceval.NoisyFockState perceval.AnnotatedFockState perceval.Annotation perceval.LogicalState
+    perceval.BSCount perceval.BSSamples perceval.BSDistribution perceval.StateVector perceval.SVDistribution
+    perceval.DensityMatrix perceval.Matrix perceval.SymbolicMatrix perceval.NoiseModel perceval.Source
+    perceval.Parameter perceval.Expression perceval.PostSelect perceval.serialized
+    perceval.Command perceval.Computation perceval.ComputationIterator perceval.PlatformSpecs perceval.mitigation perceval.enum
+    counter qutip.Qobj pulser.QutipState pulser.QutipOperator pulser.StateRepr pulser.OperatorRepr pulser.AbstractArray
+    pulser.NoiseModel pulser.Solver pulser.AggregationMethod
+    pulser.StateResult pulser.BitStrings pulser.Fidelity pulser.Expectation pulser.CorrelationMatrix pulser.Occupation
+    pulser.Energy pulser.EnergyVariance pulser.EnergySecondMoment
     """.split()
 )
 

@@ -68,6 +68,7 @@ class Execution:
     size: int = 1  # circuits, PUBs or sequences in this execution
     names: tuple[str, ...] = ()  # of the circuits, as the user gave them, in order
     tags: tuple[str, ...] = ()  # that the user gave the job in the provider's own way; they become labels
+    group: str | None = None  # the same for a group's name; a context's group goes before it
     remote: bool = False  # sent to somebody else's computer: recorded durably before, and it may end when nobody looks
     parent: Link | None = None  # the archived job that this one repeats, where the provider says so
 
@@ -254,6 +255,11 @@ class Provider(ABC):
         Raises MissingExtra, BadInput where the input was not captured.
         """
         raise BadInput(f"a job of the provider {self.name}", "cannot be run again")
+
+    def replay(self, native: Any, archive: Any) -> Any:
+        """An object of the class of `native` (a client, a connection) that answers from an `Archive`: no network, no
+        credentials, and nothing is sent. `native` may be this provider's name. Raises BadInput, MissingExtra."""
+        raise BadInput(f"the provider {self.name}", "has no client to answer for", "read its jobs with `archive.job(...)`")
 
     def entry_points(self) -> Iterator[tuple[type, str]]:
         """(class, name of a method) of every way to execute something, for `autolog`; imports the SDK. Raises MissingExtra.

@@ -6,6 +6,7 @@ because the SDK asks for their exact class. A replaced method does what it did b
 
 import functools
 import threading
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from contextvars import ContextVar
 from types import CodeType, GeneratorType
 from typing import Any
 
+from ..errors import ArchiveWarning
 from .base import Provider, Recorder
 
 _here: ContextVar[Recorder | None] = ContextVar("qarchive_recording", default=None)
@@ -118,16 +120,27 @@ def mark(native: Any, recorder: Recorder) -> None:
         _marked[native] = recorder
 
 
+def marked(native: Any) -> Recorder | None:
+    """Who marked an object, or None."""
+    try:
+        return _marked.get(native)
+    except TypeError:
+        return None  # it cannot be referred to weakly, and was never marked
+
+
 def recorder_of(*natives: Any) -> Recorder | None:
     """Who records what goes through one of these objects: who marked the first marked one, else who records here, or all."""
-    for native in natives:
-        try:
-            found = _marked.get(native)
-        except TypeError:
-            continue  # it cannot be referred to weakly, and was never marked
-        if found is not None:
-            return found
-    return _here.get() or _everywhere
+    return next((found for found in map(marked, natives) if found is not None), None) or _here.get() or _everywhere
+
+
+def warn(message: str) -> None:
+    """Warn, and never raise: where warnings are errors, the user's run still goes on."""
+    try:
+        warnings.warn(message, ArchiveWarning, stacklevel=2)
+    except ArchiveWarning:
+        import logging
+
+        logging.getLogger("qarchive").warning(message)
 
 
 def instrument(provider: Provider, lasting: bool = False) -> None:
@@ -135,7 +148,7 @@ def instrument(provider: Provider, lasting: bool = False) -> None:
     for kind, name in provider.entry_points():
         install(provider, kind, name, lasting)
     for kind, name, replacement in provider.replacements():
-        _replace(kind, name, replacement, lasting)
+        replace(kind, name, replacement, lasting)
 
 
 def carried(function: Callable) -> Callable:
@@ -159,7 +172,7 @@ def install(provider: Provider, kind: type, name: str, lasting: bool = False) ->
 
         return method
 
-    _replace(kind, name, replacement, lasting)
+    replace(kind, name, replacement, lasting)
 
 
 def carry_context(kind: type, name: str) -> None:
@@ -180,7 +193,7 @@ def carry_context(kind: type, name: str) -> None:
 
         return method
 
-    _replace(kind, name, replacement, lasting=True)
+    replace(kind, name, replacement, lasting=True)
 
 
 def _with(values: list[tuple[ContextVar, Any]], function: Callable, /, *args: Any, **kwargs: Any) -> Any:
@@ -202,12 +215,15 @@ def restore() -> None:
                 del _replaced[kind, name]
 
 
-def _replace(kind: type, name: str, replacement: Callable[[Callable], Callable], lasting: bool) -> None:
+def replace(kind: type, name: str, replacement: Callable[[Callable], Callable], lasting: bool) -> None:
+    """Replace the method `name` of a class by what `replacement` makes of it; twice is once."""
     with _mutex:
         if lasting:
             _lasting.add((kind, name))
         if (kind, name) not in _replaced:
             original = kind.__dict__[name]
-            method = functools.wraps(original)(replacement(original))
+            method = replacement(original)
+            if not isinstance(method, staticmethod):
+                method = functools.wraps(original)(method)
             _replaced[kind, name] = (original, method)
             setattr(kind, name, method)

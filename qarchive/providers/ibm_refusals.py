@@ -16,12 +16,12 @@ How far an error has come is read from its traceback, and where the SDK looks ot
 """
 
 import inspect
-import ssl
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 from ..errors import MissingExtra
+from .connections import is_unconnected, never_connected
 from .sdk import sdk
 
 # 408 and 499: the request did not arrive whole, or so it seemed to somebody on the way. 409: something of the kind is there
@@ -56,27 +56,17 @@ def _answered_no(error: BaseException) -> bool:
     cause = next((link for link in links if isinstance(link, requests.RequestException)), None)
     if cause is None:
         return False
-    if isinstance(cause, (requests.InvalidURL, requests.InvalidSchema, requests.MissingSchema)):
-        return True
     if cause.response is not None:
         status = cause.response.status_code
         return 400 <= status < 500 and status not in _UNCERTAIN and _unconnected(getattr(cause.response.raw, "retries", None))
-    last = cause.args[0] if cause.args else None
-    return _is_unconnected(getattr(last, "reason", None)) and _unconnected(_retries(last))
+    if isinstance(cause, (requests.InvalidURL, requests.InvalidSchema, requests.MissingSchema)):
+        return True
+    return never_connected(cause) and _unconnected(_retries(cause.args[0]))
 
 
 def _unconnected(retries: Any) -> bool:
     """Whether all attempts so far failed to connect."""
-    return retries is not None and all(entry.status is None and _is_unconnected(entry.error) for entry in retries.history)
-
-
-def _is_unconnected(error: Any) -> bool:
-    urllib3 = sdk("urllib3.exceptions")
-    if isinstance(error, urllib3.ProxyError):
-        return _is_unconnected(error.original_error)
-    if isinstance(error, urllib3.SSLError):
-        return any(isinstance(item, ssl.SSLCertVerificationError) for item in error.args)
-    return isinstance(error, (urllib3.NewConnectionError, urllib3.ConnectTimeoutError))
+    return retries is not None and all(entry.status is None and is_unconnected(entry.error) for entry in retries.history)
 
 
 def _retries(error: Any) -> Any:

@@ -16,11 +16,15 @@ def built_in() -> dict[str, Provider]:
     from .aer import AerProvider
     from .ibm import IBMProvider
     from .ibm_local import IBMLocalProvider
+    from .perceval.provider import PercevalProvider
+    from .pulser.provider import PulserProvider
     from .qiskit_backends import QiskitProvider
 
     here = (AerProvider(), QiskitProvider())
     local_mode = IBMLocalProvider(here)
-    return {provider.name: provider for provider in (IBMProvider(local_mode), local_mode, *here)}
+    return {
+        provider.name: provider for provider in (IBMProvider(local_mode), local_mode, *here, PercevalProvider(), PulserProvider())
+    }
 
 
 @cache

@@ -1,41 +1,30 @@
-"""HTTP of the loopback IBM server: connections, requests, refusals and tokens."""
+"""HTTP of the loopback IBM server: requests, refusals and tokens."""
 
 import base64
 import hashlib
 import json
 import re
 import secrets
-import socket
-import sys
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
+
+import wire
+from wire import Request
 
 API_PREFIX = "/experimental/api/v1"
 
 
-class Request(NamedTuple):
-    """One request as it came in; `path` is without the API's prefix, `query` as it stood in the URL, `body` in bytes."""
-
-    method: str
-    path: str
-    query: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class Refusal(Exception):
-    """An answer that is an error. A `status` of None is no answer at all: the connection is dropped."""
+class Refusal(wire.Refusal):
+    """An answer that is an error, in IBM's form."""
 
     def __init__(
         self, status: int | None, code: int | str = 0, message: str = "", solution: str = "", retry_after_s: int | None = None
     ):
-        super().__init__(message)
-        self.status, self.retry_after_s = status, retry_after_s
         error = {"code": code, "message": message, "solution": solution}
         error["more_info"] = f"https://quantum.cloud.ibm.com/docs/errors#{code}"
-        self.body = {"errors": [error], "trace": secrets.token_hex(10)}
+        headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        super().__init__(status, {"errors": [error], "trace": secrets.token_hex(10)}, headers)
 
 
 class Call(NamedTuple):
@@ -112,84 +101,9 @@ def user_id(key: str) -> str:
     return f"IBMid-{hashlib.sha256(key.encode()).hexdigest()[:10].upper()}"
 
 
-class Listener(ThreadingHTTPServer):
-    """The listening socket; it closes the connections that clients keep open when it stops."""
+class Listener(wire.Listener):
+    """The listening socket; the hub sees paths without the API's prefix."""
 
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, hub):
-        super().__init__(("127.0.0.1", port), Handler)
-        self.hub = hub
-        self.connections: set[socket.socket] = set()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Reports what went wrong in a handler, but for clients that hang up or are killed."""
-        if not isinstance(sys.exception(), OSError):
-            super().handle_error(request, client_address)
-
-    def server_close(self) -> None:
-        """Closes the listening socket and every connection."""
-        super().server_close()
-        for connection in tuple(self.connections):
-            _hang_up(connection)
-
-
-def _hang_up(connection: socket.socket) -> None:
-    try:
-        connection.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass  # the client was faster
-
-
-class Handler(BaseHTTPRequestHandler):
-    """One connection. Understands absolute addresses too, so that the server can be a client's HTTP proxy."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
-
-    def setup(self) -> None:
-        """Notes the connection."""
-        super().setup()
-        self.server.connections.add(self.connection)
-
-    def finish(self) -> None:
-        """Forgets the connection."""
-        self.server.connections.discard(self.connection)
-        try:
-            super().finish()
-        except OSError:
-            pass  # the client hung up, or we did
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-    def _serve(self) -> None:
-        address = urlsplit(self.path)
-        path = re.sub(r"^(/experimental)?/api/v1(?=/)", "", address.path)
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        request = Request(self.command, path, address.query, dict(self.headers), body)
-        try:
-            self._answer(*self.server.hub.answer(request))
-        except Refusal as refusal:
-            if refusal.status is None:
-                self.close_connection = True
-                _hang_up(self.connection)
-            else:
-                headers = {} if refusal.retry_after_s is None else {"Retry-After": str(refusal.retry_after_s)}
-                self._answer(refusal.status, refusal.body, headers)
-
-    def _answer(self, status: int, body: dict | str | None, headers: dict[str, str] | None = None) -> None:
-        text = body if isinstance(body, str) else json.dumps(body)
-        content = b"" if body is None else text.encode()
-        self.send_response(status)
-        for name, value in (headers or {}).items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Type", "text/plain" if isinstance(body, str) else "application/json")
-            self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
+    def answer(self, request: Request) -> tuple[int, dict | str | None]:
+        """The hub's answer."""
+        return super().answer(request._replace(path=re.sub(r"^(/experimental)?/api/v1(?=/)", "", request.path)))

@@ -1,0 +1,1 @@
+"""Perceval: photonic processors, simulated here and in clouds (Quandela, Scaleway, Kipu)."""

@@ -1,0 +1,163 @@
+"""Perceval: everything that its processors, computers and jobs execute, here and in a cloud, through one path."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from ...errors import BadInput
+from .. import hooks
+from ..base import Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
+from . import fetching, native_jobs, outcomes, payloads, refusals, rerunning
+from .local import Asked, Local, Run, call_of_job, describe_call
+from .objects import LOCAL_JOBS, REMOTE_JOBS, SESSIONS, is_a, is_handler, is_perceval, marked_in
+from .platforms import Platforms
+from .remote import Remote, RemoteRun, Sending
+
+
+class PercevalProvider(Cloud):
+    """Local runs are recorded where they are computed, remote ones where they pass an RPC handler."""
+
+    name = "perceval"
+    extra = "perceval"
+    late_results = True  # those of a cancelled job, as far as it came
+
+    def __init__(self):
+        self._local, self._remote = Local(self), Remote(self)
+        self._platforms = Platforms()
+
+    def owns(self, native: Any) -> bool:
+        return isinstance(native, Run | RemoteRun | Asked | Sending | rerunning.Again) or is_perceval(native)
+
+    def wrap(self, native: Any, recorder: Recorder) -> Any:
+        """The same object: Perceval makes one object of another and leaves proxies behind, so what they share is marked."""
+        if is_a(native, REMOTE_JOBS | LOCAL_JOBS):
+            raise BadInput(
+                f"a {type(native).__name__}", "it was made before", "give it to `archive.record`, or wrap its processor"
+            )
+        hooks.instrument(self, lasting=True)
+        if is_a(native, SESSIONS):
+            return rerunning.recorded_session(native, lambda processor: self.wrap(processor, recorder))
+        for marked in marked_in(native.inside if isinstance(native, rerunning.Again) else native):
+            if is_handler(marked):
+                for kind, name, replacement in self._remote.of_handler(type(marked)):
+                    hooks.replace(kind, name, replacement, lasting=True)
+            hooks.mark(marked, recorder)
+        return native
+
+    def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        yield from self._local.replacements()
+        yield from self._remote.replacements()
+
+    def elsewhere(self, native: Any) -> bool:
+        return isinstance(native, RemoteRun | Sending) or (
+            is_perceval(native) and not is_a(native, LOCAL_JOBS) and fetching.client_of(native) is not None
+        )
+
+    # Sending
+
+    def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
+        if isinstance(target, Sending):
+            return fetching.describe(stage, target.handler, target.body, self._platforms)
+        call = target.make()
+        if call is None:
+            raise BadInput("a LocalJob", "it computes a function that is no Sampler's")
+        return describe_call(stage, self.name, call)
+
+    def again(self, stage: Stage, target: Any, job: Mapping[str, Any]) -> Execution:
+        return fetching.again(stage, target.handler, dict(job), self._platforms)
+
+    def call_of(self, job: Any) -> tuple[Any, tuple, dict]:
+        if not is_a(job, LOCAL_JOBS) or call_of_job(job) is None:
+            raise BadInput(f"a {type(job).__name__}", "it does not say what it computed; wrap the processor before it runs")
+        if job.status.waiting:
+            raise BadInput("a LocalJob", "it was not executed yet", "wrap its processor before it is, or record it afterwards")
+        return Asked(lambda: call_of_job(job), job.name), (), {}
+
+    def refused(self, error: BaseException) -> bool:
+        return refusals.refused(error)
+
+    def sent(self, job: Any) -> Sent:
+        run = self._remote.run_of(job)
+        return Sent(run.id, instance=fetching.instance_of(run.handler))
+
+    # Following
+
+    def job_id(self, job: Any) -> str | None:
+        if isinstance(job, Run) or is_a(job, LOCAL_JOBS):
+            return None
+        return self._remote.run_of(job).id
+
+    def ended(self, job: Any) -> bool:
+        if isinstance(job, Run) or is_a(job, LOCAL_JOBS):
+            return self._local.ended(job)
+        return self._remote.run_of(job).over
+
+    def follow(self, job: Any, follower: Follower) -> None:
+        if isinstance(job, Run) or is_a(job, LOCAL_JOBS):
+            self._local.follow(job, follower)
+        else:
+            self._remote.follow(job, follower)
+
+    def outcome(self, stage: Stage, job: Any) -> Outcome:
+        if isinstance(job, Run):
+            return outcomes.of_run(stage, job)
+        if is_a(job, LOCAL_JOBS):
+            return outcomes.of_local_job(stage, job)
+        return outcomes.of_remote(stage, self._remote, self._remote.run_of(job), self._platforms)
+
+    # Reading back
+
+    def load_input(self, get: Get, job: Mapping[str, Any]) -> Any:
+        return payloads.load_input(get, job)
+
+    def load_result(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> Any:
+        return outcomes.load_result(get, outcome)
+
+    def load_job(self, record: Any) -> Any:
+        return native_jobs.archived_job(record)
+
+    def counts(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any], index: int) -> dict[str, int]:
+        """Counts of iteration `index` by the text of each Fock state, such as `|0,1,1,0>`."""
+        return outcomes.counts(get, outcome, index)
+
+    def data(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return outcomes.data(get, outcome)
+
+    def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
+        """The experiment: its components with modes and parameters, input state, heralds and post-selection."""
+        return payloads.text(get, job)
+
+    def load_backend(self, get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calibration: Any) -> Any:
+        return rerunning.computer(get, job, backend, calibration)
+
+    def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
+        return rerunning.call(get, job, backend)
+
+    def replay(self, native: Any, archive: Any) -> Any:
+        """An RPC handler of the same name that answers from the archive: `RemoteProcessor(rpc_handler=...)` works with it."""
+        return native_jobs.offline(native, archive)
+
+    # The cloud
+
+    def connect(self) -> Any:
+        return fetching.connect()
+
+    def client_of(self, native: Any) -> Any | None:
+        return fetching.client_of(native)
+
+    def retrieve(self, client: Any, provider_job: str, origin: Origin | None = None) -> Any:
+        return fetching.retrieve(client, provider_job, origin)
+
+    def state(self, job: Any) -> State:
+        return fetching.state(self._remote.run_of(job))
+
+    def fetch(self, stage: Stage, job: Any) -> Fetched:
+        return fetching.fetch(stage, job, self._remote.run_of(job), self._platforms)
+
+    def listed(self, client: Any, since: datetime | None) -> Iterator[str]:
+        raise BadInput("the cloud that Perceval talks to", "lists no jobs", "give the id of one")
+
+    def search(self, get: Get, client: Any, sendings: list[tuple[Mapping[str, Any], Mapping[str, Any]]],
+               known: Callable[[str], bool]) -> list[str | None]:  # fmt: skip
+        """Nothing is found: the service lists no jobs. Its web site does, and `archive.fetch(client, id)` takes one in."""
+        return [None] * len(sendings)

@@ -1,0 +1,40 @@
+"""Whether an error of sending proves that a cloud accepted nothing. What is not certain may be running, and is never sent again.
+
+A handler sends with one request, which it does not repeat. An error proves that nothing was accepted
+
+- where the service answered with a 4xx status, other than those of `_UNCERTAIN`: it has looked at the request and says no;
+- where no connection came about: refused, no such host, no answer to the first packet, a certificate that is not trusted;
+- where it was raised before the request: for a body that is no JSON, by a handler that cannot do it at all.
+
+It proves nothing where the connection broke or ran out of time after bytes had left, where the status is 5xx, or where the
+answer was not the expected one.
+"""
+
+import re
+from typing import Any
+
+from ..connections import never_connected
+from ..sdk import sdk
+
+_UNCERTAIN = frozenset({408, 409, 425, 499})
+_ANSWERED = re.compile(r"answered with status code (\d{3}) \[")  # how RPCHandler.post_request words it
+
+
+def refused(error: BaseException) -> bool:
+    """Whether nothing was accepted, provably."""
+    if not isinstance(error, Exception):
+        return False
+    requests = sdk("requests", "a job in a cloud", "perceval")
+    if isinstance(error, requests.HTTPError):
+        status = _status(error)
+        return status is not None and 400 <= status < 500 and status not in _UNCERTAIN
+    if isinstance(error, requests.exceptions.InvalidJSONError | NotImplementedError):
+        return True
+    return isinstance(error, requests.RequestException) and never_connected(error)
+
+
+def _status(error: Any) -> int | None:
+    if error.response is not None:
+        return error.response.status_code
+    found = _ANSWERED.search(str(error))
+    return int(found.group(1)) if found else None

@@ -1,0 +1,1 @@
+"""Pulser's sequences, devices, emulators and results <-> plain values. Importing this package imports no SDK."""
