@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from . import capture, check, clouds, codec, config, model
+from .calibration import Calibration
 from .catalog import Progress
 from .errors import Ambiguous, BadInput, MissingExtra, NotFound
 from .index import Query
 from .job import Job
 from .providers.base import Cloud
 from .store import MARKER, Store
-from .values import Timestamp
+from .values import Link, Timestamp
 
 PAGE = 200
 PREFIX_MIN = 4
@@ -134,9 +135,14 @@ class Archive:
         `client` is an SDK's own, or the name of a provider whose SDK finds the user's saved credentials. A job that is here
         already is not fetched again; it gets its outcome if that was missing. Raises NotFound, BadInput; of several jobs
         those that cannot be fetched are warned of.
+
+        A path instead of a client names a file in which an SDK keeps jobs (a JobGroup of Perceval's): all of them are taken
+        over, without the credentials in it, those that were never sent as PREPARED. `sync` gets the results.
         """
         from .providers import registry
 
+        if isinstance(client, os.PathLike) or (isinstance(client, str) and registry.reader(client) is not None):
+            return self._take(Path(client))
         provider = registry.named(client) if isinstance(client, str) else registry.owner(client)
         if not isinstance(provider, Cloud):
             raise BadInput(f"the provider {provider.name}", "runs here and keeps no jobs", "wrap its backends before they run")
@@ -154,6 +160,31 @@ class Archive:
         for provider_job, problem in report.problems.items():
             capture.complain(f"job {provider_job} is not fetched: {problem}")
         return found
+
+    def calibrate(self, reference: str, client: Any = None) -> Calibration:
+        """Ask the cloud of a job how well its device is doing now: kept with the job, as a calibration of the phase "retrieval".
+
+        `client` is an SDK's own; without one the SDK finds the user's saved credentials. Raises NotFound, BadInput.
+        """
+        from .providers import registry
+
+        job = self.job(reference)
+        provider = registry.named(job.provider)
+        if not isinstance(provider, Cloud):
+            raise BadInput(f"the provider {provider.name}", "runs here, and what it runs on is not calibrated")
+        clouds.calibrate(self._recorder, provider, self._clients(client).of(provider), Link(bytes.fromhex(job.id)))
+        return self._job(bytes.fromhex(job.id)).calibrations[-1]
+
+    def _take(self, path: Path) -> "list[Job]":
+        from .providers import registry
+
+        provider = registry.reader(path)
+        if provider is None:
+            raise BadInput(
+                str(path), "is no file in which an SDK keeps jobs", "give a JobGroup (.jgrp) or an ExecutionGroup (.egrp)"
+            )
+        self._recorder.settle()
+        return [self._job(link.digest) for link in self._recorder.take(provider, path)]
 
     def _clients(self, client: Any) -> clouds.Clients:
         from .providers import registry

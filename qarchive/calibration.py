@@ -16,10 +16,11 @@ from . import trees
 from .errors import BadInput, NotCanonical
 from .values import Array, Chunked, Link, Timestamp
 
-PROPERTIES, TARGET = "ibm.properties", "qiskit.target"
+PROPERTIES, TARGET, DETAILS = "ibm.properties", "qiskit.target", "perceval.details"
 
 Qubits = tuple[int, ...]
 
+_MORE_IS_BETTER = frozenset({"T1", "T2", "HOM", "Transmittance", "t_in", "t_out"})
 _FIRST = ("T1", "T2", "frequency", "readout_error")
 _OF_TARGET = {"t1": ("T1", "s"), "t2": ("T2", "s"), "frequency": ("frequency", "Hz")}
 _OF_GATE = {"error": ("error", ""), "duration": ("length", "s")}
@@ -52,7 +53,7 @@ class Figure:
     def _better(self) -> int:
         """1 where more is better, -1 where less is, else 0."""
         name = self.name.rpartition(" ")[2]
-        return 1 if name in ("T1", "T2") else -1 if name.endswith(("error", "length")) or name.startswith("prob_meas") else 0
+        return 1 if name in _MORE_IS_BETTER else -1 if name.endswith(("error", "length")) or name.startswith("prob_meas") else 0
 
     def _extreme(self, sign):
         return max(self.values.items(), key=lambda item: (sign * item[1], [-qubit for qubit in item[0]])) if sign else None
@@ -125,6 +126,9 @@ class Calibration:
 
         Raises BadInput where the figures came from a Target, which has no such dict.
         """
+        if self.value.get("type") == DETAILS:
+            specs = self.get(self.value["platform"]).get("specs")
+            return self.value["details"] | ({} if specs is None else {"specs": specs})
         if self.value.get("type") != PROPERTIES:
             raise BadInput(
                 f"the calibration {self.digest[:12]}",
@@ -152,9 +156,14 @@ class Calibration:
         return self._read[2]
 
     @property
+    def device_figures(self) -> dict[str, float]:
+        """Figures of the device as a whole, by name: a photonic platform's "HOM" and "Transmittance"; see `units`."""
+        return self._read[3]
+
+    @property
     def figures(self) -> list[Figure]:
-        """All of `qubits` and `gates`, one entry a figure; those of qubits first."""
-        found: dict[str, Figure] = {}
+        """All of `device_figures`, `qubits` and `gates`, one entry a figure, in this order; the device's have `()` as place."""
+        found = {name: Figure(name, self.units[name], {(): number}) for name, number in self.device_figures.items()}
         for name, column in self.qubits.items():
             values = {(i,): number for i, number in enumerate(column) if number is not None}
             if values:
@@ -175,9 +184,11 @@ class Calibration:
         kind = self.value.get("type")
         try:
             if kind == PROPERTIES:
-                return _of_properties(self._tree)
+                return *_of_properties(self._tree), {}
             if kind == TARGET:
-                return _of_target(self.value)
+                return *_of_target(self.value), {}
+            if kind == DETAILS:
+                return _of_details(self.value["details"].get("perfs", {}))
         except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
             raise NotCanonical("a calibration that is not made like one") from None
         raise BadInput(
@@ -229,6 +240,30 @@ def _measured(figures: Iterable, units: dict[str, str]) -> Iterable[tuple[str, f
             power = _PREFIXES.get(unit[0], 0) if len(unit) > 1 else 0
             units[name] = unit[1:] if power else unit
             yield name, float(number / 10**-power if power < 0 else number * 10**power)  # as IBM's own reader, to the last digit
+
+
+_OF_PERFS = {"%": ("", 0.01), "MHz": ("Hz", 1e6), "GHz": ("Hz", 1e9), "kHz": ("Hz", 1e3), "ns": ("s", 1e-9), "ps": ("s", 1e-12)}
+
+
+def _of_details(perfs) -> tuple[dict, dict, dict, dict]:
+    """(modes, gates, units, device) of the performances of a photonic platform: units stand in their names, `HOM (%)`."""
+    units: dict[str, str] = {}
+    modes: dict[str, list] = {}
+    device: dict[str, float] = {}
+    for key, value in perfs.items():
+        name, _, rest = key.partition(" (")
+        unit, factor = _OF_PERFS.get(rest.removesuffix(")"), (rest.removesuffix(")"), 1))
+        if _is_number(value):
+            device[name], units[name] = value * factor, unit
+        elif type(value) is dict:
+            for part, column in value.items():
+                if type(column) is list and all(item is None or _is_number(item) for item in column):
+                    modes[part], units[part] = [None if item is None else item * factor for item in column], unit
+    return modes, {}, units, device
+
+
+def _is_number(value) -> bool:
+    return type(value) is int or (type(value) is float and math.isfinite(value))
 
 
 def _of_target(value) -> tuple[dict, dict, dict]:

@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from . import codec, model
 from .environment import environment
 from .errors import NotEncodable, NotFound, QArchiveError
+from .index import Query
 from .pack import Blob
 from .providers import hooks
-from .providers.base import Cloud, Execution, Outcome, Provider
+from .providers.base import Cloud, Execution, Imported, Outcome, Provider
 from .stage import Stage
 from .store import Store
 from .values import Link, Timestamp
@@ -338,8 +340,45 @@ class Recorder:
         running.written = True
         return running
 
-    def _stage_start(self, running: _Running, execution: Execution, created: Timestamp | None = None, ours: bool = True) -> None:
-        """Stage job and attempt; `created` is when a job was made that its provider tells of, `ours` whether this process did."""
+    def take(self, provider: Cloud, path: Path) -> list[Link]:
+        """Take over the jobs of a file of the SDK's, in order; those that are here already are not written again.
+
+        Raises BadInput, CannotWrite, MissingExtra.
+        """
+        self.store.prepare()
+        stage = Stage(self.store)
+        found, waiting = [], {}
+        for imported in provider.read(stage, path):
+            known = self._taken(provider, imported, waiting)
+            if known is None:
+                stage.gaps = list(imported.gaps)
+                running = _Running(self, stage, provider)
+                self._stage_start(running, imported.execution, imported.created, ours=False, unsent=imported.sent is None)
+                if imported.sent is not None:
+                    stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(imported.sent)))
+                complain_of(stage.gaps)
+                known = running.job
+            found.append(known)
+        stage.commit(durable=True)
+        return found
+
+    def _taken(self, provider: Cloud, imported: Imported, waiting: dict[tuple, list[bytes]]) -> Link | None:
+        """The job that is the same as one of a file: by its id, or the first one prepared with this input that none is yet."""
+        if imported.sent is not None:
+            return self.find(provider, imported.sent.provider_job)
+        execution = imported.execution
+        same = (execution.input, execution.config, execution.group)
+        if same not in waiting:
+            query = Query(provider=provider.name, status="PREPARED", group=execution.group, input=execution.input.digest)
+            rows = self.store.index.rows(query, -1)
+            records = ((bytes.fromhex(row.id), self.store.value(bytes.fromhex(row.id))) for row in rows)
+            waiting[same] = [digest for digest, record in records if record["config"] == execution.config]
+        return Link(waiting[same].pop()) if waiting[same] else None
+
+    def _stage_start(self, running: _Running, execution: Execution, created: Timestamp | None = None, ours: bool = True,
+                     unsent: bool = False) -> None:  # fmt: skip
+        """Stage a job, and its attempt unless it is `unsent`. `created` is when its provider says that it was made, `ours`
+        whether this process made it."""
         stage = running.stage
         running.remote = execution.remote
         labels = _scope.get().labels()
@@ -351,6 +390,8 @@ class Recorder:
             provider=execution.provider, kind=execution.kind, backend=execution.backend_name, input=execution.input,
             config=execution.config, shots=execution.shots, size=execution.size, names=execution.names,
             labels=labels, parent=execution.parent or _scope.get().parent, created=created))  # fmt: skip
+        if unsent:
+            return
         surroundings = stage.put_again(_environment()) if ours else None
         running.attempt = self._stage_attempt(stage, running.job, 1, execution, surroundings)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import model
 from .capture import Recorder, record_outcome
-from .errors import NotFound, QArchiveError
+from .errors import BadInput, NotFound, QArchiveError
 from .providers.base import Cloud, Origin, Provider
 from .stage import Stage
 from .values import Link
@@ -131,6 +131,18 @@ def recover(recorder: Recorder, named: Named, clients: Clients) -> Report:
 
 def _origin(recorder, job, attempt) -> Origin:
     return Origin(recorder.store.value(job.digest)["backend"], attempt.instance)
+
+
+def calibrate(recorder: Recorder, provider: Cloud, client: Any, job: Link) -> None:
+    """Ask how well the device of a job is doing now, and keep it with the job. Raises BadInput, CannotWrite."""
+    attempt = recorder.folded(job.digest).current
+    if attempt is None:
+        raise BadInput(f"job {str(job)[:12]}", "it was never sent, so no device is known to have run it")
+    stage = Stage(recorder.store)
+    found = provider.calibration(stage, client, recorder.store.value(job.digest)["backend"])
+    stage.record(model.calibration_record(
+        job=job, attempt=attempt.link, calibration=found.calibration, phase=found.phase, captured=found.at))  # fmt: skip
+    stage.commit(durable=True)
 
 
 def _recovered(recorder, provider, client, job, attempt, provider_job, report) -> None:

@@ -1,11 +1,13 @@
 """Commands that ask clouds about jobs: sync, fetch, recover. Nothing is ever sent to run by them."""
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 
 from ..clouds import Report
 from ..errors import BadInput, NotAnswered
+from ..index import Row
 from . import output
 from .reading import Moment
 from .shell import json_option, opened
@@ -49,7 +51,7 @@ def recover(where: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("provider")
+@click.argument("source")
 @click.argument("job_id", required=False)
 @click.option("--all", "everything", is_flag=True, help="All jobs that the cloud still knows.")
 @click.option(
@@ -57,22 +59,41 @@ def recover(where: str | None, as_json: bool) -> None:
 )
 @json_option("fetch")
 @click.pass_obj
-def fetch(where: str | None, provider: str, job_id: str | None, everything: bool, since: datetime | None, as_json: bool) -> None:
+def fetch(where: str | None, source: str, job_id: str | None, everything: bool, since: datetime | None, as_json: bool) -> None:
     """Keep jobs that ran without the archive.
 
-    PROVIDER is the name of a cloud, such as ibm; JOB_ID is its own id of the job. What the cloud does not tell is a gap of
-    the job. An archive is made where there is none yet.
+    SOURCE is the name of a cloud, such as ibm, and JOB_ID its own id of the job; or a file in which an SDK keeps jobs, such as
+    a JobGroup of Perceval's (.jgrp, .egrp), of which all are kept, without the tokens. What is not known is a gap of the job.
+    An archive is made where there is none yet.
 
     \b
     Example: qarchive fetch ibm --all --since 7d
     """
+    if Path(source).exists():
+        _fetch_file(where, Path(source), job_id, everything, since, as_json)
+        return
     if everything == (job_id is not None):
-        raise BadInput("JOB_ID and --all", "both say which jobs" if everything else "are both missing", "give one of them")
+        reason = "both say which jobs" if everything else "are both missing"
+        raise BadInput("JOB_ID and --all", reason, "give one of them")
     if since is not None and not everything:
         raise BadInput("--since", "is for many jobs", "give it with --all")
     with opened(where, create=True) as archive:
-        found = archive.fetch(provider, since=since) if everything else [archive.fetch(provider, job_id)]
+        found = archive.fetch(source, since=since) if everything else [archive.fetch(source, job_id)]
         rows = [job.row for job in found]
+    _show_fetched(rows, as_json, "no job was made since then" if since else f"{source} knows no job")
+
+
+def _fetch_file(
+    where: str | None, path: Path, job_id: str | None, everything: bool, since: datetime | None, as_json: bool
+) -> None:
+    if job_id is not None or everything or since is not None:
+        raise BadInput(str(path), "is a file, and all jobs in it are kept", "give nothing beside it")
+    with opened(where, create=True) as archive:
+        rows = [job.row for job in archive.fetch(path)]
+    _show_fetched(rows, as_json, f"{path} holds no job")
+
+
+def _show_fetched(rows: list[Row], as_json: bool, none: str) -> None:
     if as_json:
         shown = ("id", "provider_job", "status", "gaps")
         output.document("fetch", jobs=[{name: getattr(row, name) for name in shown} for row in rows])
@@ -81,7 +102,7 @@ def fetch(where: str | None, provider: str, job_id: str | None, everything: bool
         gaps = f"  {output.count(row.gaps, 'gap')}" if row.gaps else ""
         output.write(f"{row.id[:12]}  {output.paint_status(row.status)}  {output.clean(row.provider_job or '')}{gaps}")
     if not rows:
-        output.note("no job was made since then" if since else f"{provider} knows no job")
+        output.note(none)
 
 
 def _show(name: str, report: Report, as_json: bool) -> None:

@@ -69,20 +69,26 @@ def show(where: str | None, reference: str, phase: str | None, qubit: int | None
 @calibration.command()
 @job_argument
 @click.argument("other", required=False, shell_complete=complete_job)
+@click.option("--now", is_flag=True, help="Ask the device's cloud for its calibration of now, and keep it with JOB.")
 @json_option("calibration-diff")
 @click.pass_obj
-def diff(where: str | None, reference: str, other: str | None, as_json: bool) -> None:
+def diff(where: str | None, reference: str, other: str | None, now: bool, as_json: bool) -> None:
     """Show which figures of a device moved, and where.
 
     From the calibration of JOB to that of the job OTHER: those of their runs, or of their sending where those are not known.
-    With one job: from its sending to its run, or to what was captured later. Exit code 0 whether or not they differ.
+    With one job: from its sending to its run, or to what was captured later; with --now from its sending to this moment. Exit
+    code 0 whether or not they differ.
 
     \b
     Example: qarchive calibration diff @2 latest
     """
     with opened(where) as archive:
         jobs = [archive.job(name) for name in (reference, other or reference)]
-        if other is None:
+        if now:
+            if other is not None:
+                raise BadInput("--now and OTHER", "both say what JOB is compared with", "give one of them")
+            one, last = _chosen(jobs[0], None), archive.calibrate(reference)
+        elif other is None:
             one, last = _pair(jobs[0])
         else:
             one, last = (_chosen(job, _latest_phase(job)) for job in jobs)

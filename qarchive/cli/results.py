@@ -8,6 +8,7 @@ from . import output, values
 
 STATES = 20  # shown of a circuit
 CIRCUITS = 10  # shown of a job
+_TABLES = ("counts", "probabilities")
 
 
 def chosen(circuit: int | None, size: int) -> range:
@@ -57,24 +58,30 @@ def judge(job: Job) -> None:
 def _circuit(data: dict[str, Any], everything: bool) -> None:
     if not data:
         output.write("   no data")
-    if counts := data.get("counts"):
-        _counts(counts, everything)
-    rest = [(output.clean(key), values.describe(value)) for key, value in data.items() if key != "counts" or not value]
+    for name in _TABLES:
+        if data.get(name):
+            _table(data[name], everything)
+    rest = [(output.clean(key), values.describe(value)) for key, value in data.items() if key not in _TABLES or not value]
     output.pairs(rest, indent="   ")
 
 
-def _counts(counts: dict[str, int], everything: bool) -> None:
-    total = sum(counts.values())
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+def _table(numbers: dict[str, int | float], everything: bool) -> None:
+    """States with their counts, or with their probabilities, the largest first."""
+    total = sum(numbers.values())
+    ordered = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
     shown = ordered if everything else ordered[:STATES]
-    rows = [(output.clean(state), f"{number:,}", _share(number, total)) for state, number in shown]
+    rows = [(output.clean(state), _number(number), _share(number, total)) for state, number in shown]
     if rest := ordered[len(shown) :]:
         others = sum(number for _, number in rest)
-        rows.append((f"{output.count(len(rest), 'other')}", f"{others:,}", _share(others, total)))
+        rows.append((f"{output.count(len(rest), 'other')}", _number(others), _share(others, total)))
     output.Table(("", "", ""), right=(1, 2), indent="   ").write(rows)
 
 
-def _share(number: int, total: int) -> str:
+def _number(number: int | float) -> str:
+    return f"{number:,}" if isinstance(number, int) else f"{number:.6g}"
+
+
+def _share(number: int | float, total: int | float) -> str:
     return f"{number / total:.1%}" if total else ""
 
 

@@ -5,10 +5,12 @@ handed to a `Stage`, and what comes back is read through `get(link)`. A provider
 functions that need no SDK's objects may be called, where the SDK is not installed.
 """
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import BadInput
@@ -100,6 +102,16 @@ class Fetched:
     sent: Sent
     created: Timestamp
     ours: bool = False  # this process had it made all the same (a batch that was repeated): the environment is known
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A job from a file of the SDK's own; `sent` is None for one that was only prepared."""
+
+    execution: Execution
+    sent: Sent | None
+    created: Timestamp
+    gaps: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -316,6 +328,18 @@ class Cloud(Provider):
     @abstractmethod
     def fetch(self, stage: Stage, job: Any) -> Fetched:
         """Everything that can still be known of an SDK job that was not captured; the rest as gaps."""
+
+    def calibration(self, stage: Stage, client: Any, backend: str) -> Captured:
+        """How well a device is doing now. Raises BadInput where its cloud does not say or does not answer."""
+        raise BadInput(f"the device {backend}", f"the cloud of the provider {self.name} tells no calibration")
+
+    def reads(self, path: str | os.PathLike) -> bool:
+        """Whether a path names a file in which the SDK keeps jobs of this cloud, by its name."""
+        return False
+
+    def read(self, stage: Stage, path: Path) -> list[Imported]:
+        """The jobs of such a file, in order, without credentials. Raises BadInput, MissingExtra."""
+        raise BadInput(str(path), f"the provider {self.name} reads no files")
 
     @abstractmethod
     def listed(self, client: Any, since: datetime | None) -> Iterator[str]:

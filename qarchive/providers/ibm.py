@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from ..errors import BadInput
 from . import hooks, ibm_fetching, ibm_jobs, ibm_objects, ibm_outcomes, ibm_refusals, ibm_secrets, qiskit_primitive_results
-from .base import Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
+from .base import Captured, Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
 from .ibm_calls import PROVIDER, Call, describe, mode_of_caller
 from .ibm_inputs import Inputs
 from .ibm_watch import Seen, client_behind, state, watch, watched
@@ -158,6 +158,9 @@ class IBMProvider(Inputs, Cloud):
     def fetch(self, stage: Stage, job: Any) -> Fetched:
         fetched, self._seen[job] = ibm_fetching.fetch(stage, job, self._wire(job))
         return fetched
+
+    def calibration(self, stage: Stage, client: Any, backend: str) -> Captured:
+        return ibm_fetching.calibration(stage, client, backend)
 
     def listed(self, client: Any, since: datetime | None) -> Iterator[str]:
         return ibm_fetching.listed(client, since)

@@ -10,7 +10,7 @@ from typing import Any
 from ..codec import decode, digest, encode
 from ..errors import BadInput, NotAnswered, NotFound
 from ..values import Link, Timestamp
-from .base import Fetched, Get, Sent, Stage
+from .base import Captured, Fetched, Get, Sent, Stage
 from .ibm_calls import INPUTS, Call, execution, put_device, put_how, put_what
 from .ibm_secrets import conceal
 from .ibm_watch import Seen, client_behind, without_params
@@ -175,6 +175,19 @@ def _sent(call: Call, job_id: str, wire: Wire) -> Sent:
 def _wires(service: Any) -> list[Wire]:
     clients = list(getattr(service, "_api_clients", {}).values()) or [service._active_api_client]
     return [wire(client_behind(client)) for client in clients]
+
+
+def calibration(stage: Stage, service: Any, device: str) -> Captured:
+    """A device's properties of now, from the first of the user's instances that has it. Raises BadInput."""
+    conceal(stage, service)
+    problem = "none of the account's instances has it"
+    for wire_of_one in _wires(service):
+        try:
+            link, at = wire_of_one.calibration(stage, device)
+            return Captured("retrieval", link, at)
+        except Unanswered as error:
+            problem = str(error)
+    raise BadInput(f"the device {device}", problem)
 
 
 def _of_all_instances(service: Any, parameters: Mapping[str, str]) -> Iterator[dict]:

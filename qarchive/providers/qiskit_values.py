@@ -25,7 +25,8 @@ _DROPPED = object()
 
 _ENCODERS: dict[tuple[str, str], Callable] = {**python_values.ENCODERS, **qiskit_information.ENCODERS}
 _DECODERS: dict[str, Callable] = {**python_values.DECODERS, **qiskit_information.DECODERS}
-_LATER = ("qiskit_containers", "qiskit_inline", "ibm_containers")  # they build on this module and are imported when needed
+# They build on this module and are imported when needed.
+_LATER = ("qiskit_containers", "qiskit_inline", "ibm_containers", "pulser.values")
 
 
 class Part:

@@ -1,11 +1,12 @@
 """Which provider an SDK object or an archived job belongs to. A closed table, and entry points; never a name from data."""
 
+import os
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
 from ..errors import BadInput, NotFound
-from .base import Provider
+from .base import Cloud, Provider
 
 ENTRY_POINTS = "qarchive.providers"
 
@@ -16,15 +17,15 @@ def built_in() -> dict[str, Provider]:
     from .aer import AerProvider
     from .ibm import IBMProvider
     from .ibm_local import IBMLocalProvider
+    from .pasqal.provider import PasqalProvider
     from .perceval.provider import PercevalProvider
     from .pulser.provider import PulserProvider
     from .qiskit_backends import QiskitProvider
 
     here = (AerProvider(), QiskitProvider())
     local_mode = IBMLocalProvider(here)
-    return {
-        provider.name: provider for provider in (IBMProvider(local_mode), local_mode, *here, PercevalProvider(), PulserProvider())
-    }
+    others = (PercevalProvider(), PasqalProvider(), PulserProvider())
+    return {provider.name: provider for provider in (IBMProvider(local_mode), local_mode, *here, *others)}
 
 
 @cache
@@ -39,6 +40,12 @@ def named(name: str) -> Provider:
     if provider is None:
         raise NotFound(f"the provider {name!r}", "this installation", "install the package that offers it")
     return provider
+
+
+def reader(path: str | os.PathLike) -> Cloud | None:
+    """The provider whose SDK keeps jobs in a file of this name; None where none does."""
+    known = (*built_in().values(), *installed().values())
+    return next((provider for provider in known if isinstance(provider, Cloud) and provider.reads(path)), None)
 
 
 def owner(native: Any) -> Provider:

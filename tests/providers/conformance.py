@@ -36,6 +36,7 @@ class Conformance:
     kind = "simulator"
     records_jobs = True  # whether the SDK's jobs know what they ran, so that `archive.record` can take them
     unknowing = "it does not know its circuits; wrap the backend before it runs"  # what is said where they do not
+    package = "qiskit"  # whose version the environment of a record tells
     reading = "counts"  # the method of a job that reads its result without the SDK
     at_exit = ("DONE",)  # how a job may end that is still running when the interpreter ends
     setup: str  # Python source that defines `target` and `call(target)`, for other processes
@@ -414,7 +415,7 @@ class Conformance:
         assert job.kind == self.kind
         assert job.backend == self.backend_name()
         assert job.backend_snapshot["name"] == job.backend
-        assert job.environment["packages"]["qiskit"]
+        assert job.environment["packages"][self.package]
         assert [record["type"] for record in job.history] == ["job", "attempt", "outcome"]
         assert len(job.seal) == 64 and job.seal == archive.job(job.id).seal
         assert job.status in model.TERMINAL

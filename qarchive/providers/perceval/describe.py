@@ -95,6 +95,8 @@ def _component(component) -> str:
         found.append(str(list(component.perm_vector)))
     elif kind == "Unitary":
         found.append(f"{component.m} modes" + (", polarization" if component._supports_polarization else ""))
+    elif kind in ("Herald", "Port"):
+        return _port(component)
     elif kind == "Detector":
         for name, attribute in (("wires", "_wires"), ("at most", "_max"), ("efficiency", "_wire_efficiency")):
             number = getattr(component, attribute)
@@ -104,8 +106,9 @@ def _component(component) -> str:
         found += [f"layers {component._layers}", f"reflectivity {component._r}"]
     elif kind.startswith("FF"):
         found = [f"offset {component._offset}"]
-    name = getattr(component, "_name", None)
-    return f"{kind}({', '.join(found)})" + (f" {name!r}" if name and name != kind else "")
+    name = getattr(component, "name", None)
+    known = (None, "", type(component).__name__, getattr(component, "DEFAULT_NAME", None), kind)
+    return f"{kind}({', '.join(found)})" + (f" {name!r}" if name not in known else "")
 
 
 def _told(parameter) -> bool:
@@ -119,8 +122,8 @@ def _value(parameter) -> str:
 
 
 def _port(port) -> str:
-    if type(port).__name__ == "Herald":
-        return f"herald {port.expected} {port.name!r}"
+    if type(port).__name__ == "Herald":  # names that Perceval has counted up may differ in a copy
+        return f"herald {port.expected}" + (f" {port.user_given_name!r}" if port.user_given_name else "")
     return f"port {port.name!r} {port.encoding.name}"
 
 

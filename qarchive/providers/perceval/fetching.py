@@ -6,7 +6,7 @@ from typing import Any
 
 from ...errors import BadInput, NotFound
 from ...values import Timestamp
-from ..base import Execution, Fetched, Origin, Sent, Stage, State
+from ..base import Captured, Execution, Fetched, Origin, Sent, Stage, State
 from ..sdk import sdk
 from . import platforms
 from .objects import REMOTE_JOBS, handler_of, is_a
@@ -82,6 +82,29 @@ def state(run: RemoteRun) -> State:
             if status == "DONE":
                 raise
     return State(status, word, True)
+
+
+def calibration(stage: Stage, client: Any, backend: str, asks: platforms.Platforms) -> Captured:
+    """A platform's details of now. Raises BadInput."""
+    handler = _handler_for(client, backend)
+    stage.conceal(*secrets_of(handler))
+    try:
+        details, at = asks.details(handler)
+    except Exception as error:
+        said = f"{address(handler)} was asked for its details and did not answer: {type(error).__name__}: {error}"
+        raise BadInput(f"the platform {backend}", said) from None
+    return Captured("retrieval", put_details(stage, backend, details), at)
+
+
+def _handler_for(client: Any, backend: str) -> Any:
+    """The same handler for a platform; those of Kipu and Scaleway are of one platform only."""
+    if hasattr(type(client), "name"):
+        if client.name != backend:
+            raise BadInput(f"the platform {backend}", f"the handler that was given is of {client.name}", "give one of it")
+        return client
+    handler = copy.copy(client)
+    handler.name = backend
+    return handler
 
 
 def fetch(stage: Stage, native: Any, run: RemoteRun, asks: platforms.Platforms) -> Fetched:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import BadInput
+from ...values import Typed
 from ..base import Captured, Get, Outcome, Stage
 from . import platforms
 from .local import Run, conversion_of
@@ -11,6 +12,7 @@ from .remote import FINAL, Remote, RemoteRun
 from .values import counts_of, from_plain, readable, to_plain
 
 RESULTS = "perceval.results"
+_NAMES = {"perceval.BSCount": "counts", "perceval.BSDistribution": "probabilities", "perceval.BSSamples": "samples"}
 _NOT_VOLATILE = frozenset({"results", "intermediate_results", "msg"})
 
 
@@ -96,9 +98,16 @@ def load_result(get: Get, outcome: Mapping[str, Any]) -> dict:
 
 def data(get: Get, outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What came out of each iteration, as plain values by name; without the SDK."""
-    found = readable(get(outcome["result"])["results"])
+    found = get(outcome["result"])["results"]
     several = found.get("results_list")
-    return several if isinstance(several, list) else [found]
+    return [_named(entry) for entry in (several if isinstance(several, list) else [found])]
+
+
+def _named(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """What came out of one iteration, with its results under the name of what they are."""
+    results = entry.get("results")
+    name = _NAMES.get(results.tag, "results") if type(results) is Typed else "results"
+    return {name if key == "results" else key: readable(item) for key, item in entry.items()}
 
 
 def counts(get: Get, outcome: Mapping[str, Any], index: int) -> dict[str, int]:

@@ -1,13 +1,15 @@
 """Perceval: everything that its processors, computers and jobs execute, here and in a cloud, through one path."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from ...errors import BadInput
 from .. import hooks
-from ..base import Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
-from . import fetching, native_jobs, outcomes, payloads, refusals, rerunning
+from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Imported, Origin, Outcome, Recorder, Sent, Stage, State
+from . import fetching, groups, native_jobs, outcomes, payloads, refusals, rerunning
 from .local import Asked, Local, Run, call_of_job, describe_call
 from .objects import LOCAL_JOBS, REMOTE_JOBS, SESSIONS, is_a, is_handler, is_perceval, marked_in
 from .platforms import Platforms
@@ -153,6 +155,15 @@ class PercevalProvider(Cloud):
 
     def fetch(self, stage: Stage, job: Any) -> Fetched:
         return fetching.fetch(stage, job, self._remote.run_of(job), self._platforms)
+
+    def calibration(self, stage: Stage, client: Any, backend: str) -> Captured:
+        return fetching.calibration(stage, client, backend, self._platforms)
+
+    def reads(self, path: str | os.PathLike) -> bool:
+        return groups.is_group(path)
+
+    def read(self, stage: Stage, path: Path) -> list[Imported]:
+        return groups.read(stage, path)
 
     def listed(self, client: Any, since: datetime | None) -> Iterator[str]:
         raise BadInput("the cloud that Perceval talks to", "lists no jobs", "give the id of one")

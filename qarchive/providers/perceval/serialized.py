@@ -13,6 +13,7 @@ from ...errors import BadInput, NotEncodable, QArchiveError
 from ...values import Typed
 from ..sdk import sdk
 from .expressions import check_formula, check_name
+from .states import unpack_state
 
 _COMPONENTS = ("FFCircuitProvider", "FFConfigurator", "LC", "TD", "BS", "Barrier", "HWP", "PBS", "PERM", "PR", "PS", "QWP",
                "Unitary", "WP")  # fmt: skip
@@ -39,7 +40,8 @@ _ATTRIBUTES = {
     ),
 }
 _MOST_MODES, _MOST_NESTED = 4096, 64
-_NAMED = ("Circuit", "GenericInterferometer", "FFConfigurator", "FFCircuitProvider", "CompiledCircuit")
+# Perceval keeps the names of these; those that it gives to heralds it counts up again.
+_NAMED = frozenset(_FORMS) - frozenset(_COMPONENTS) | {"FFConfigurator", "FFCircuitProvider"}
 
 
 def _pack(value, part) -> Typed:
@@ -55,6 +57,7 @@ def _pack(value, part) -> Typed:
             plain["input_state"] = part(value.input_state, "input_state")
             source = copy.copy(value)  # to serialize a state vector normalises it in place, and rounds
             source._input_state = None
+    source = _with_names(source)
     plain |= _inside(value, part)
     if any(parameter._is_expression and parameter.defined for _, parameter in _parameters(source)):
         source = copy.deepcopy(source)  # what has values is written as numbers: without the formula
@@ -63,7 +66,9 @@ def _pack(value, part) -> Typed:
                 variable.reset()
         for _, parameter in _parameters(source):
             if parameter._is_expression and parameter.defined:
-                part.note(f"parameters.{parameter.name}", "a formula of parameters that are fixed, which Perceval writes as a number")
+                part.note(
+                    f"parameters.{parameter.name}", "a formula of parameters that are fixed, which Perceval writes as a number"
+                )
     try:
         message = _message(kind, _binary(kind, source))
         _check(message)
@@ -72,6 +77,17 @@ def _pack(value, part) -> Typed:
     except (NotEncodable, NotImplementedError, TypeError, ValueError, AttributeError, AssertionError, RuntimeError) as error:
         raise NotEncodable(f"a {kind} that Perceval cannot serialize: {str(error)[:200]}") from None
     return Typed("perceval.serialized", {**plain, "bytes": message.SerializeToString(deterministic=True)})
+
+
+def _with_names(value) -> Any:
+    """The object itself, or a copy whose detectors without a name have an empty one: Perceval does not serialize them."""
+    if _is_detector(value) and value._name is None:
+        value = copy.copy(value)
+        value._name = ""
+    elif any(detector is not None and detector._name is None for detector in getattr(value, "_detectors", ())):
+        value = copy.copy(value)
+        value._detectors = [detector and _with_names(detector) for detector in value._detectors]
+    return value
 
 
 def _binary(kind: str, value) -> bytes:
@@ -90,14 +106,17 @@ def _inside(value, part) -> dict[str, Any]:
     """Names of components and what is known of parameters, by their places and names; both where there are any."""
     parameters: dict[str, dict] = {}
     names: dict[str, str] = {}
-    for place, component in enumerate(_leaves(value)):
-        kind, name = type(component).__name__, component._name
+    configurations: dict[str, list] = {}
+    for place, component in enumerate(_inside_of(value)):
+        kind, name = type(component).__name__, getattr(component, "_name", None)
         if kind not in _FORMS or not _is_perceval(component):
-            part.note(
-                f"components.{place}", f"a {type(component).__module__}.{type(component).__qualname__} is kept as Perceval's"
-            )
+            own = f"{type(component).__module__}.{type(component).__qualname__}"
+            part.note(f"components.{place}", f"a {own}, which Perceval takes for one of its own")
         if name is not None and kind not in _NAMED and type(name) is str:
             names[str(place)] = name
+        if kind == "FFConfigurator":  # Perceval writes their numbers with 32 bits
+            states = {str(state): _numbers(config) for state, config in component._configs.items()}
+            configurations[str(place)] = [_numbers(component._default_config), states]
         if getattr(component, "_supports_polarization", False) and kind == "Unitary":
             part.note(f"components.{place}", "a Unitary with polarization, which Perceval does not read back")
         if kind == "CompiledCircuit" and component.template is not None:
@@ -113,7 +132,8 @@ def _inside(value, part) -> dict[str, Any]:
                 **dict(zip(("value", "min", "max"), bounds, strict=True)),
                 "periodic": variable._periodic,
             }
-    return {name: found for name, found in (("parameters", parameters), ("names", names)) if found}
+    known = {"parameters": parameters, "names": names, "configurations": configurations}
+    return {name: found for name, found in known.items() if found}
 
 
 def _is_perceval(value) -> bool:
@@ -124,22 +144,36 @@ def _number(value) -> Any:
     return value if value is None or type(value) in (int, float) else float(value)
 
 
-def _leaves(value) -> Iterator[Any]:
-    """Every component inside, in order: those that stand in circuits, and those that measurements choose from."""
+def _numbers(config: dict) -> dict:
+    return {name: _number(number) for name, number in config.items()}
+
+
+def _inside_of(value) -> Iterator[Any]:
+    """Every component inside, in order: those that stand in circuits, and those that measurements choose from.
+
+    A component that is none of others is what is inside itself.
+    """
     pending = [value]
     while pending:
         item = pending.pop()
         kind = type(item).__name__
+        if item is not value or not hasattr(item, "_components"):
+            yield item
         if hasattr(item, "_components"):
             pending.extend(component for _, component in reversed(item._components) if not _is_detector(component))
-            continue
-        if kind == "FFConfigurator":
-            pending.append(item._controlled)
+        elif kind == "FFConfigurator":
+            pending.append(_as_circuit(item._controlled))
         elif kind == "FFCircuitProvider":
-            pending.extend(choice for _, choice in sorted(item._map.items(), key=lambda pair: str(pair[0]), reverse=True))
-            pending.append(item.default_circuit)
-        if hasattr(item, "_name") and not _is_detector(item) and type(item).__name__ not in ("Port", "Herald"):
-            yield item
+            choices = sorted(item._map.items(), key=lambda pair: str(pair[0]), reverse=True)
+            pending.extend(_as_circuit(choice) for _, choice in choices)
+            pending.append(_as_circuit(item.default_circuit))
+
+
+def _as_circuit(choice) -> Any:
+    """A component in a circuit of its own, as Perceval writes those that measurements choose from."""
+    if hasattr(choice, "_components"):
+        return choice
+    return sdk("perceval", "a circuit", "perceval").Circuit(choice.m).add(0, choice, merge=False)
 
 
 def _is_detector(component) -> bool:
@@ -147,10 +181,9 @@ def _is_detector(component) -> bool:
 
 
 def _parameters(value) -> Iterator[tuple[str, Any]]:
-    for component in _leaves(value):
-        if type(component).__name__ in ("FFConfigurator", "FFCircuitProvider"):
-            continue  # those of what it chooses from
-        yield from getattr(component, "_params", {}).items()
+    for component in _inside_of(value):
+        if type(component).__name__ not in ("FFConfigurator", "FFCircuitProvider") and not hasattr(component, "_components"):
+            yield from getattr(component, "_params", {}).items()
 
 
 def _variables(parameter) -> list:
@@ -177,8 +210,19 @@ def _unpack(plain: dict, whole: Callable) -> Any:
         value.with_input(whole(plain["input_state"]))
     if "min_photons_filter" in plain:
         value.min_detected_photons_filter(plain["min_photons_filter"])
+    _complete(value, plain)
+    return value
+
+
+def _complete(value, plain: dict) -> None:
+    """Gives a value what Perceval did not write or read."""
+    for detector in [value] if _is_detector(value) else getattr(value, "_detectors", ()):
+        if detector is not None and detector._name == "":
+            detector._name = None
+    if hasattr(value, "detectors_injected"):
+        value.detectors_injected = [modes[0] for modes, component in value._components if _is_detector(component)]
     names = plain.get("names", {})
-    for place, component in enumerate(_leaves(value) if names else ()):
+    for place, component in enumerate(_inside_of(value) if names else ()):
         if str(place) in names:
             component._name = names[str(place)]  # not every component lets its name be set
     known = plain.get("parameters", {})
@@ -188,7 +232,14 @@ def _unpack(plain: dict, whole: Callable) -> Any:
             if found is not None and not variable.fixed:
                 variable._value, variable._min, variable._max = found["value"], found["min"], found["max"]
                 variable._periodic = found["periodic"]
-    return value
+    configurations = plain.get("configurations", {})
+    for place, component in enumerate(_inside_of(value) if configurations else ()):
+        if str(place) in configurations:
+            component._default_config, states = configurations[str(place)]
+            component.default_circuit = component._controlled.copy()
+            component.default_circuit.assign(component._default_config)
+            for text, config in states.items():
+                component.add_configuration(unpack_state(text), config)
 
 
 def _check(message) -> None:

@@ -181,7 +181,7 @@ def probabilities_of(plain: Any) -> dict[str, float]:
     """The probability of each state by its text, of a stored distribution. Raises BadInput for anything else."""
     if type(plain) is Typed and plain.tag == "perceval.BSDistribution":
         return readable(plain)
-    raise _no("a distribution", plain)
+    raise _no("distribution", plain)
 
 
 def samples_of(plain: Any) -> list[str]:

@@ -107,6 +107,11 @@ def loaded_class(base: type, name: str) -> type | None:
     return None
 
 
+def dotted(*parts: str) -> str:
+    """A path of those of its parts that are not empty."""
+    return ".".join(filter(None, parts))
+
+
 def _options(stage, options, what="options") -> dict:
     plain = to_plain(dict(options), lambda path, reason: stage.gap(f"config.{what}.{path}", reason))
     return {name: item for name, item in plain.items() if type(name) is str}
@@ -119,7 +124,7 @@ def _listed(stage, name, items) -> tuple:
         try:
             found.append(to_plain(item))
         except NotEncodable as error:
-            stage.gap(f"config.options.{name}.{place}", str(error))
+            stage.gap(dotted(f"config.options.{name}.{place}", error.path), error.reason)
             lost = {"class": class_name(type(item))}
             tag = getattr(item, "tag", None)
             found.append({**lost, "tag": tag} if type(tag) is str else lost)

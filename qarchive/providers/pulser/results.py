@@ -13,6 +13,7 @@ from ...errors import BadInput, NotEncodable
 from ...values import Typed
 from ..qiskit_values import from_plain, to_plain
 from . import stacks
+from .configs import dotted
 from .sequences import pulser, quietly
 from .values import with_attributes
 
@@ -112,8 +113,8 @@ def _stored(results, times, methods, tags, gap, found) -> list[dict]:
             try:
                 entry |= _values(results[identity])
             except NotEncodable as error:
-                gap(".".join(entry["tags"][:1]) or "values", str(error))
-                entry["missing"] = str(error)
+                gap(dotted(*entry["tags"][:1], error.path), error.reason)
+                entry["missing"] = error.reason
         entries.append(entry)
     ordered = list(tags)
     own: dict[str, Any] = {"uuids": [identity.bytes for identity in identities]}

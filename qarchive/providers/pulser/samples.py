@@ -147,7 +147,7 @@ def _references(found) -> dict:
     return {
         basis: [
             [name, list(one.phase._times), to_plain(list(map(float, one.phase._phases))), list(map(int, one._last_used_history))]
-            for name, one in qubits.items()
+            for name, one in sorted(qubits.items(), key=lambda item: str(item[0]))
         ]
         for basis, qubits in found.items()
     }

@@ -6,6 +6,7 @@ register stand in blobs of their own: a sweep over pulses shares them. `spec/pul
 
 import copy
 import json
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -22,6 +23,8 @@ DEVICE = "pulser.device"
 _OF_REGISTER = ("register", "layout")
 _UNORDERED = (set, frozenset)
 _TEXT = frozenset({str})
+_PHASES = ("phase", "post_phase_shift")
+_BELOW_ZERO = -1e-300
 _SPOILED = frozenset({"align", "target_index"})  # calls that Pulser does not write as they are
 
 
@@ -64,7 +67,10 @@ def load_sequence(get: Get, plain: Mapping[str, Any]) -> Any:
     if plain.get("type") != SEQUENCE:
         raise BadInput("the sequence of this job", "it is not in the archive", "see the gaps of the job")
     register = dict(get(plain["register"]))
-    whole = {**plain["sequence"], **{name: register[name] for name in _OF_REGISTER if name in register},
+    declared = plain["sequence"]["channels"]
+    channels = {name: declared[name] for name in plain.get("channels", declared) if name in declared}
+    operations = list(map(_with_phases, plain["sequence"]["operations"]))
+    whole = {**plain["sequence"], "channels": channels, "operations": operations, **{name: register[name] for name in _OF_REGISTER if name in register},
              "device": _specifications(get(plain["device"]))}  # fmt: skip
     with quietly():
         sequence = sequences.Sequence.from_abstract_repr(json.dumps(whole))
@@ -76,7 +82,8 @@ def load_sequence(get: Get, plain: Mapping[str, Any]) -> Any:
 def text(sequence: Any) -> str | None:
     """A sequence for people, as Pulser prints it; None where that fails."""
     try:
-        return str(sequence)
+        with quietly() if sequence.is_register_mappable() else nullcontext():  # of which Pulser says that it has no places
+            return str(sequence)
     except Exception:  # it is a rendering, and no reason to lose the sequence
         return None
 
@@ -218,6 +225,20 @@ def _with_own_calls(sequence):
 
 def _unwrapped(argument) -> Any:
     return argument.tolist() if getattr(argument, "ndim", None) == 0 and hasattr(argument, "tolist") else argument
+
+
+def _with_phases(operation) -> dict[str, Any]:
+    """An operation for Pulser to read, which takes phases modulo a turn: of a small negative one it has made a whole turn, and of
+    that it would make none."""
+    if operation.get("op") not in ("pulse", "pulse_arbitrary_phase") or _has_variables(operation):
+        return operation
+    return {name: _BELOW_ZERO if name in _PHASES and item == math.tau else item for name, item in operation.items()}
+
+
+def _has_variables(value) -> bool:
+    if type(value) is list:
+        return any(map(_has_variables, value))
+    return type(value) is dict and ("variable" in value or "expression" in value or _has_variables(list(value.values())))
 
 
 def _targets(call) -> bool:

@@ -74,7 +74,7 @@ def readable(plain: dict[str, Any]) -> list[dict[str, Any]]:
     """Stacked states as a map each, without Pulser."""
     array = plain["data"]
     count, *shape = array.shape
-    known = {name: plain[name] for name in ("eigenstates", "dims") if name in plain}
+    known = {name: list(plain[name]) for name in ("eigenstates", "dims") if name in plain}
     data, size = memoryview(array.data).cast("B"), len(array.data) // (count or 1)
     parts = (Array(array.dtype, tuple(shape), bytes(data[place * size : (place + 1) * size])) for place in range(count))
     return [{**known, "format": "dense", "data": part} for part in parts]

@@ -83,14 +83,16 @@ def _data(formats, shape, form, rest):
             raise ValueError("a quantum object whose data do not fit its dimensions")
         dense = formats.Dense(numpy.asfortranarray(array) if fortran else array, copy=True)
         return dense if dense.fortran == fortran else dense.reorder(fortran=fortran)
+    if form not in _SPARSE or len(rest) != len(_SPARSE[form]):
+        raise ValueError(f"a quantum object in the format {form!r}")
     arrays = rest[0]
     if arrays.dtype != numpy.complex128 or any(array.dtype != numpy.int32 for array in rest[1:]):
         raise ValueError("a quantum object whose data are of another type")
     if form == "csr":
         sparse.csr_matrix((arrays, *rest[1:]), shape=shape).check_format(full_check=True)
         return formats.CSR((arrays, *rest[1:]), shape=shape, copy=True)
-    if form != "dia" or arrays.ndim != 2 or arrays.shape != (len(rest[1]), shape[1]):
-        raise ValueError(f"a quantum object in the format {form!r}")
+    if arrays.shape != (len(rest[1]), shape[1]):
+        raise ValueError("a quantum object whose data do not fit its dimensions")
     if any(not -shape[0] < offset < shape[1] for offset in rest[1].tolist()):
         raise ValueError("a quantum object with a diagonal outside of it")
     return formats.Dia((arrays, rest[1]), shape=shape, copy=True)

@@ -1,0 +1,1 @@
+"""Pasqal's cloud: batches and jobs that a PasqalCloudClient sends <-> plain values. Importing this package imports no SDK."""

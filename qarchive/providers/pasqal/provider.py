@@ -1,0 +1,166 @@
+"""Pasqal's cloud: every batch and job that a PasqalCloudClient sends, and what the cloud still knows of others."""
+
+import os
+import weakref
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from ...errors import BadInput
+from .. import hooks
+from ..base import Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
+from . import answers, calls, clients, fetching, jobs, offline, outcomes, refusals, texts
+from .jobs import Held
+from .watching import Answer, Watcher, parts
+
+_OVH_TOKEN = "PASQAL_PULSER_ACCESS_TOKEN"  # where the SDK's OVHConnection finds one
+_RETRIEVED = 16  # jobs of the SDK's own, which are no keys
+
+
+class PasqalProvider(Cloud):
+    """The cloud of Pasqal: PasqalCloudClient, Pulser's PasqalCloudConnection and the remote backends on it."""
+
+    name = calls.PROVIDER
+    extra = "pasqal"
+    late_results = True
+
+    def __init__(self):
+        self._watcher = Watcher(self)
+        self._retrieved: dict[int, tuple[weakref.ref, Held]] = {}
+
+    def owns(self, native: Any) -> bool:
+        if isinstance(native, Held):
+            return True
+        if clients.is_a(native, clients.BACKEND, clients.RESULTS):
+            return clients.client_of(native) is not None
+        return clients.is_a(native, clients.CLIENT, clients.SDK, clients.CONNECTION, clients.JOB, clients.BATCH)
+
+    def wrap(self, native: Any, recorder: Recorder) -> Any:
+        """`native` itself: all that passes its HTTPClient is recorded from now on."""
+        for what, kind in (("a Job", clients.JOB), ("a Batch", clients.BATCH), ("RemoteResults", clients.RESULTS)):
+            if clients.is_a(native, kind):
+                hint = "give it to `archive.record`" if kind is clients.JOB else "fetch its jobs with `archive.fetch(client, id)`"
+                raise BadInput(what, "it was sent before; wrap the client that sends", hint)
+        hooks.instrument(self, lasting=True)
+        hooks.mark(clients.client_of(native), recorder)
+        return native
+
+    def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        yield from self._watcher.replacements()
+
+    # Sending
+
+    def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
+        return calls.describe(stage, *args)
+
+    def describe_all(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> list[Execution]:
+        (call,) = args
+        return [self.describe(stage, target, (call, number), {}) for number in range(len(call.jobs))]
+
+    def parts(self, native: Answer) -> list:
+        return parts(native)
+
+    def call_of(self, job: Any) -> tuple[Any, tuple, dict]:
+        raise BadInput("a Job", "its request is not known", "`archive.record(job)` asks its client")
+
+    def refused(self, error: BaseException) -> bool:
+        return refusals.refused(error)
+
+    def sent(self, job: Any) -> Sent:
+        return fetching.sent(self._held(job))
+
+    # Following
+
+    def job_id(self, job: Any) -> str | None:
+        return job.id
+
+    def ended(self, job: Any) -> bool:
+        return isinstance(job, Held) and job.ending
+
+    def follow(self, job: Any, follower: Follower) -> None:
+        jobs.hold(self._held(job)).follow(follower)
+
+    def outcome(self, stage: Stage, job: Any) -> Outcome:
+        job = self._held(job)
+        clients.conceal(stage, job.client)
+        if not job.ended and answers.word(job.raw) != "DONE":
+            raise BadInput(f"job {job.id}", f"it is {answers.word(job.raw)} and has not ended")
+        return outcomes.put_outcome(stage, job.raw, job.results, None if job.ours else job.batch, job.final)
+
+    def _held(self, job: Any) -> Held:
+        """What is known of a job, the SDK's own or ours."""
+        if isinstance(job, Held):
+            return job.behind or job
+        found = offline.held(job)
+        if found is not None:
+            return found
+        there, held = self._retrieved.get(id(job), (None, None))
+        if there is None or there() is not job:
+            held = self.retrieve(job._client, job.id)
+            while len(self._retrieved) >= _RETRIEVED:
+                self._retrieved.pop(next(iter(self._retrieved)))
+            self._retrieved[id(job)] = weakref.ref(job), held
+        return held
+
+    # Reading back
+
+    def load_input(self, get: Get, job: Mapping[str, Any]) -> Any:
+        """Arguments of `create_batch`: `serialized_sequence`, and `jobs`, a list of the one job. Needs no SDK."""
+        value = get(job["input"])
+        if value["type"] != calls.INPUT:
+            raise BadInput("the input of this job", "it is not in the archive", "see the gaps of the job")
+        asked = {name: item for name, item in value.items() if name not in ("type", "builder", "sequence")}
+        if "sequence" in value:
+            asked["serialized_sequence"] = texts.sequence_text(get, value["sequence"])
+        return {"serialized_sequence": texts.sequence_text(get, value.get("builder")), "jobs": [asked]}
+
+    def load_result(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> Any:
+        """What `Job.full_result` was. Needs no SDK."""
+        return outcomes.load_result(get, outcome)
+
+    def load_job(self, record: Any) -> Any:
+        return offline.archived_job(record)
+
+    def counts(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any], index: int) -> dict[str, int]:
+        return outcomes.counts(get, outcome, index)
+
+    def data(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return outcomes.data(get, outcome)
+
+    def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
+        """The serialised sequence that the job runs."""
+        value = get(job["input"])
+        held = value.get("sequence") or value.get("builder")
+        if held is None:
+            raise BadInput("the sequence of this job", "it is not in the archive", "see the gaps of the job")
+        return [texts.sequence_text(get, held)]
+
+    def replay(self, native: Any, archive: Any) -> Any:
+        return offline.replay(native, archive)
+
+    # The cloud
+
+    def connect(self) -> Any:
+        if not os.environ.get(_OVH_TOKEN):
+            hint = "give one: `archive.sync(PasqalCloudClient(username=..., password=..., project_id=...))`"
+            raise BadInput(fetching.PLACE, f"its SDK keeps no credentials, and ${_OVH_TOKEN} is not set", hint)
+        return clients.client_of(clients.pasqal("pasqal_cloud.ovh", "a job of Pasqal's").OVHConnection())
+
+    def client_of(self, native: Any) -> Any | None:
+        return native.client if isinstance(native, Held) else clients.client_of(native)
+
+    def retrieve(self, client: Any, provider_job: str, origin: Origin | None = None) -> Any:
+        return fetching.retrieve(client, provider_job, origin)
+
+    def state(self, job: Any) -> State:
+        return answers.state(self._held(job).raw)
+
+    def fetch(self, stage: Stage, job: Any) -> Fetched:
+        return fetching.fetch(stage, self._held(job))
+
+    def listed(self, client: Any, since: datetime | None) -> Iterator[str]:
+        return fetching.listed(client, since)
+
+    def search(self, get: Get, client: Any, sendings: list[tuple[Mapping[str, Any], Mapping[str, Any]]],
+               known: Callable[[str], bool]) -> list[str | None]:  # fmt: skip
+        return fetching.search(get, client, sendings, known)
