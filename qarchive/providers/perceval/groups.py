@@ -6,6 +6,7 @@ ask the cloud for each platform while it reads the second kind; here only its va
 
 import json
 import os
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,7 +48,7 @@ def read(stage: Stage, path: Path) -> list[Imported]:
     try:
         created, entries = _job_group(text) if path.suffix == ".jgrp" else _execution_group(text)
         return [_imported(stage, path.stem, created, entry) for entry in entries]
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, zlib.error) as error:
         kind = "JobGroup" if path.suffix == ".jgrp" else "ExecutionGroup"
         raise BadInput(
             str(path), f"is no {kind} that this version of Perceval can read ({type(error).__name__}: {error})"
