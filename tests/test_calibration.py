@@ -271,3 +271,37 @@ def test_another_day_of_a_device_moved_everything_by_some_percent(stage):
     )
     assert 0.05 < abs(t1.changes[0].relative) < 0.3
     assert digest(encode(raw)) != digest(encode(devices.another_day(raw)))
+
+
+def photonic(perfs):
+    """A calibration of a photonic platform."""
+    value = {"type": "perceval.details", "name": "qpu:x", "details": {"perfs": perfs}, "platform": Link(bytes(32))}
+    return Calibration("submit", "00" * 32, None, lambda link: {"specs": {"a": 1}} if value is None else value)
+
+
+def test_figures_of_a_photonic_platform_are_without_percent_and_prefix():
+    found = photonic(
+        {
+            "HOM (%)": 92.0,
+            "g2 (%)": 1,
+            "Clock (MHz)": 80.0,
+            "Jitter (ps)": 20,
+            "Transmission per mode (%)": {"t_in": [80.0, None, 50.0]},
+            "note": "text is no figure",
+            "Broken (%)": math.nan,
+        }
+    )
+    assert found.device_figures == pytest.approx({"HOM": 0.92, "g2": 0.01, "Clock": 80e6, "Jitter": 20e-12})
+    assert found.qubits == {"t_in": pytest.approx([0.8, None, 0.5])}
+    assert found.units == {"HOM": "", "g2": "", "Clock": "Hz", "Jitter": "s", "t_in": ""}
+    assert found.gates == {}
+    assert [figure.name for figure in found.figures] == ["HOM", "g2", "Clock", "Jitter", "t_in"]
+    assert found.measured_at is None
+    assert found.device == "qpu:x"
+
+
+def test_drift_of_a_photonic_platform():
+    before, after = photonic({"HOM (%)": 90.0, "g2 (%)": 1.0}), photonic({"HOM (%)": 45.0, "g2 (%)": 1.0})
+    hom, g2 = compare(before, after)
+    assert (hom.changes[0].qubits, hom.changes[0].relative) == ((), -0.5)
+    assert g2.changes == ()

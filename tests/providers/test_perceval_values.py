@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import exqalibur
@@ -37,6 +38,7 @@ from qarchive.codec import decode, encode
 from qarchive.errors import BadInput, MissingExtra, NewerFormat, NotCanonical, NotEncodable
 from qarchive.providers.perceval.describe import describe
 from qarchive.providers.perceval.expressions import check_formula
+from qarchive.providers.perceval.serialized import check_texts
 from qarchive.providers.perceval.values import counts_of, from_plain, probabilities_of, readable, samples_of, to_plain
 from qarchive.values import Array, Typed
 
@@ -97,7 +99,7 @@ def reduced(value):
         return list(map(reduced, value))
     if type(value).__module__.startswith("perceval.components"):
         # Perceval serializes no detector without a name, and what feed-forward chooses from in any order
-        return repr(sorted(vars(value).items())) if isinstance(value, pcvl.Detector) else encode(to_plain(value))
+        return sorted(vars(value).items()) if isinstance(value, pcvl.Detector) else encode(to_plain(value))
     return value
 
 
@@ -156,7 +158,8 @@ VALUES = {
     "Encoding": pcvl.Encoding.QUDIT3,
     "RunningStatus": RunningStatus.CANCEL_REQUESTED,
     "MitigationLevel": MitigationLevel.medium,
-    "results": {"results": pcvl.BSCount({FS([1]): 2}), "global_perf": np.float64(0.1), "x": [1, (2.5, None), {"y": np.arange(3)}]},
+    "results": {"results": pcvl.BSCount({FS([1]): 2}), "global_perf": np.float64(0.1),
+                "x": [1, (2.5, None), {"y": np.arange(3)}]},
     "keys": {FS([1, 0]): 1, pcvl.Encoding.RAW: 2, 3: 4},
 }  # fmt: skip
 
@@ -306,7 +309,8 @@ def test_to_store_a_vector_changes_nothing_of_it():
 
 @settings(deadline=None)
 @given(st.fixed_dictionaries({}, optional={
-    **dict.fromkeys(["brightness", "indistinguishability", "g2", "transmittance", "phase_error"], st.floats(0, 1) | st.integers(0, 1)),
+    **dict.fromkeys(["brightness", "indistinguishability", "g2", "transmittance", "phase_error"],
+                    st.floats(0, 1) | st.integers(0, 1)),
     "phase_imprecision": st.floats(0, 1e9), "g2_distinguishable": st.booleans(),
 }))  # fmt: skip
 def test_noise_comes_back(fields):
@@ -388,7 +392,8 @@ INTERFEROMETERS = {
 BUILT = {
     **{f"catalog {name}": catalog[name].build_experiment(**({"n": 2, "alpha": 1.0} if "controlled" in name else {}))
        for name in catalog.list() if name != "qloq ansatz"},
-    "catalog qloq ansatz": catalog["qloq ansatz"].build_experiment(group_sizes=[pcvl.Encoding.DUAL_RAIL, pcvl.Encoding.QUDIT2], layers=["X"]),
+    "catalog qloq ansatz": catalog["qloq ansatz"].build_experiment(
+        group_sizes=[pcvl.Encoding.DUAL_RAIL, pcvl.Encoding.QUDIT2], layers=["X"]),
     "feed-forward": feed_forward(),
     "configurator": configured(),
     "whole": whole(),
@@ -566,7 +571,8 @@ def test_what_perceval_drops_of_an_object_that_is_kept_is_a_gap():
     with pytest.raises(BadInput) as error:
         from_plain(plain["u"])
     assert str(error.value) == (
-        "a stored Circuit: Perceval does not read it: Port range exceeds circuit size (received (0, 1) but maximum expected value is 0)"
+        "a stored Circuit: Perceval does not read it: Port range exceeds circuit size "
+        "(received (0, 1) but maximum expected value is 0)"
     )
 
 
@@ -614,11 +620,13 @@ def refusal(plain):
 
 def test_no_stored_text_is_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    deserialize(":PCVL:Matrix:" + base64.b64encode(circuit_pb2.Matrix(
-        rows=1, cols=1, symbolic=circuit_pb2.MatrixSymbolic(data=[circuit_pb2.Parameter(expression=EVIL)])).SerializeToString()).decode())  # fmt: skip
+    symbols = circuit_pb2.MatrixSymbolic(data=[circuit_pb2.Parameter(expression=EVIL)])
+    matrix = circuit_pb2.Matrix(rows=1, cols=1, symbolic=symbols)
+    deserialize(":PCVL:Matrix:" + base64.b64encode(matrix.SerializeToString()).decode())
     assert os.path.exists("hacked")  # Perceval does: if it has stopped to, our guard can be looked at again
     os.remove("hacked")
-    refused = f"the stored formula {EVIL!r}: not arithmetic of numbers, names and known functions, and Perceval would evaluate it as Python"
+    reason = "not arithmetic, and Perceval would evaluate it as Python"
+    refused = f"the stored formula {EVIL!r}: {reason}"
     assert refusal(serialized("Circuit", circuit_with(EVIL))) == refused
     assert refusal(serialized("Experiment", nested(circuit_with(EVIL)))) == refused
     assert refusal(Typed("perceval.Expression", [EVIL, []])) == refused
@@ -652,6 +660,27 @@ def test_no_stored_text_is_run(tmp_path, monkeypatch):
         from_plain(Typed("perceval.Later", 1))
 
 
+def test_texts_of_perceval_are_looked_at_before_it_reads_them():
+    check_texts(
+        [serialize(value) for value in (*BUILT.values(), pcvl.BSCount(), pcvl.PostSelect()) if value is not BUILT["Detector"]]
+    )
+    raw = base64.b64encode(circuit_with(EVIL).SerializeToString()).decode()
+    zipped = base64.b64encode(zlib.compress(f":PCVL:ACircuit:{raw}".encode())).decode()
+    for value in (f":PCVL:ACircuit:{raw}", {"a": [f":PCVL:zip:{zipped}"]}, {f":PCVL:ACircuit:{raw}": 1}):
+        with pytest.raises(BadInput) as error:
+            check_texts(value)
+        assert str(error.value) == f"the stored formula {EVIL!r}: not arithmetic, and Perceval would evaluate it as Python"
+    for value, reason in (
+        ("pcvlar 0 1 0 ", "an archive, whose formulas cannot be looked at"),
+        ({"header": "pcvlar"}, "an archive, whose formulas cannot be looked at"),
+        (":PCVL:zip:AAAA", "it is damaged: error"),
+        (":PCVL:Matrix:/w==", "it is damaged: DecodeError"),
+    ):
+        with pytest.raises(BadInput) as error:
+            check_texts(value)
+        assert str(error.value) == f"a text of Perceval's: {reason}"
+
+
 FORMULAS = [
     "a",
     "2*a + b/3",
@@ -663,9 +692,10 @@ FORMULAS = [
     "a**(b/2)",
     "(a + b)**1000",
 ]
-HOSTILE = ["a.b", "a[0]", "f(a)", "open('x')", "lambda: 1", "a if b else c", "'text'", "a == b", "[a]", "a and b", "sin(x=1)", "sin(*a)",
-           "", "a;b", "a\nb", "`a`", "9**9**9", "(9**99)**99", "2**(10**9)", "2**(a - a + 99999)", "a" * 20_001, "(" * 5000, "-" * 5000 + "a",
-           "a := 1", "f'{a}'", "1j", "b''", "None", "__import__", "a@b", "a//b", "~a", "a<<b"]  # fmt: skip
+HOSTILE = ["a.b", "a[0]", "f(a)", "open('x')", "lambda: 1", "a if b else c", "'text'", "a == b", "[a]", "a and b", "sin(x=1)",
+           "sin(*a)", "", "a;b", "a\nb", "`a`", "9**9**9", "(9**99)**99", "2**(10**9)", "2**(a - a + 99999)", "a" * 20_001,
+           "(" * 5000, "-" * 5000 + "a", "a := 1", "f'{a}'", "1j", "b''", "None", "a@b", "a//b", "~a", "a<<b",
+           "a # b", "(a #\n)", "a\\\n", "__import__(a)", "a.__class__", "(open)(a)"]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", FORMULAS)
@@ -674,7 +704,7 @@ def test_formulas_are_let_through(text):
     assert isinstance(sympy.sympify(text), sympy.Expr)
 
 
-@pytest.mark.parametrize("text", [text for text in HOSTILE if text != "__import__"], ids=lambda text: text[:20])
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: text[:20])
 def test_other_texts_are_not(text):
     with pytest.raises(BadInput) as error:
         check_formula(text)
@@ -704,6 +734,13 @@ def test_columns_that_do_not_fit_are_refused():
             with pytest.raises(NotCanonical) as error:
                 function(plain)
             assert str(error.value) == f"not canonical msgpack: {message}"
+
+
+def test_a_density_matrix_of_another_size_is_refused():
+    _, _, precision, *rows = to_plain(VALUES["DensityMatrix"]).value
+    with pytest.raises(NotCanonical) as error:
+        from_plain(Typed("perceval.DensityMatrix", [200, 200, precision, *rows]))
+    assert str(error.value) == "not canonical msgpack: a density matrix of another size than 200 photons in 200 modes have"
 
 
 # In words
@@ -816,7 +853,8 @@ except MissingExtra as error:
 
 
 def test_stored_values_are_read_without_perceval():
-    names = ("BSCount", "BSSamples", "BSDistribution", "StateVector", "SVDistribution", "NoiseModel", "MatrixS of constants", "Command",
+    names = ("BSCount", "BSSamples", "BSDistribution", "StateVector", "SVDistribution", "NoiseModel",
+             "MatrixS of constants", "Command",
              "DensityMatrix", "Encoding", "results", "keys", "FockState")  # fmt: skip
     values = [VALUES[name] for name in names]
     lines = "\n".join(encode(to_plain(value)).hex() for value in values)
@@ -827,14 +865,21 @@ def test_stored_values_are_read_without_perceval():
         repr(["|0,1>", "|1,0>", "|0,1>"] * 40),
         "{'|0,1>': -0.1, '|1,0>': 0.3, '|2,11>': 1.5}",
         "{'|0,1>': (-0.7+0j), '|1,0>': (0.3+0.1j), '|1,1>': (2.5+0j)}",
-        "[{'state': {'|0,1>': (-4+0j), '|1,0>': (3+0j)}, 'probability': 0.0}, "
-        "{'state': {'|0,1>': (4+0j), '|1,0>': (3+0j)}, 'probability': 0.25}, {'state': {'|2,0>': (1+0j)}, 'probability': 1e-300}]",
-        "{'brightness': 0.1, 'g2': 0.3, 'g2_distinguishable': False, 'indistinguishability': 0.2, 'phase_error': 0.6, "
-        "'phase_imprecision': 0.5, 'transmittance': 0.4}",
+        (
+            "[{'state': {'|0,1>': (-4+0j), '|1,0>': (3+0j)}, 'probability': 0.0}, "
+            "{'state': {'|0,1>': (4+0j), '|1,0>': (3+0j)}, 'probability': 0.25}, "
+            "{'state': {'|2,0>': (1+0j)}, 'probability': 1e-300}]"
+        ),
+        (
+            "{'brightness': 0.1, 'g2': 0.3, 'g2_distinguishable': False, 'indistinguishability': 0.2, 'phase_error': 0.6, "
+            "'phase_imprecision': 0.5, 'transmittance': 0.4}"
+        ),
         "[['((1/3)*pi)', '(I*(2**(1/2)))'], ['(x**2)', '(0.1 + exp((-1*I*y)))']]",
         "['samples', [['max_samples', 'int', True], ['max_shots', 'int', False]], True]",
-        "{'m': 2, 'n_max': 1, 'precision': 1e-06, 'rows': [1, 1, 2, 2], 'columns': [1, 2, 1, 2], "
-        "'values': [(0.36+0j), -0.48j, 0.48j, (0.6400000000000001+0j)]}",
+        (
+            "{'m': 2, 'n_max': 1, 'precision': 1e-06, 'rows': [1, 1, 2, 2], 'columns': [1, 2, 1, 2], "
+            "'values': [(0.36+0j), -0.48j, 0.48j, (0.6400000000000001+0j)]}"
+        ),
         "'QUDIT3'",
         "{'global_perf': 0.1, 'results': {'|1>': 2}, 'x': [1, (2.5, None), {'y': [0, 1, 2]}]}",
         "{3: 4, '|1,0>': 1, 'RAW': 2}",

@@ -277,6 +277,8 @@ def _density(value, part) -> Typed:
 
 def _new_density(parts, whole):
     modes, photons, precision, *rows = parts
+    if math.comb(modes + photons, modes) != rows[-1].shape[0] - 1:
+        raise NotCanonical(f"a density matrix of another size than {photons} photons in {modes} modes have")
     kinds = sdk("perceval.utils.density_matrix", "a density matrix", "perceval")
     basis = kinds.FockBasis(modes, photons)
     data, indices, ends = (row.numpy() for row in rows)

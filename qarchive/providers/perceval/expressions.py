@@ -19,6 +19,7 @@ FUNCTIONS = frozenset(
 _CONSTANTS = {"Pi": "pi", "Exp1": "E", "ImaginaryUnit": "I", "Infinity": "oo", "NegativeInfinity": "-oo", "NaN": "nan"}
 _TREES = FUNCTIONS | {"Add", "Mul", "Pow"}
 _MOST_CHARACTERS, _MOST_NESTED, _LARGEST_POWER = 20_000, 200, 4096.0
+_NEVER = "#\\\n\r\f'\"`;"  # sympy takes lines together before it reads, so a comment could end elsewhere than for us
 _OPERATORS = (ast.Add, ast.Sub, ast.Mult, ast.Div, ast.Pow, ast.BitXor)
 
 
@@ -26,6 +27,8 @@ def check_formula(text: str) -> None:
     """Raises BadInput for a text that sympy must not be given."""
     if len(text) > _MOST_CHARACTERS:
         raise _refused(text, f"longer than {_MOST_CHARACTERS} characters")
+    if any(character in text for character in _NEVER):
+        raise _refused(text, "not arithmetic")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         _check(tree, text, 0)

@@ -20,6 +20,7 @@ from ..sdk import sdk
 from .fetching import instance_of
 from .payloads import put_payload
 from .platforms import kind_of, put_platform
+from .serialized import check_texts, text_of
 
 SUFFIXES = (".jgrp", ".egrp")
 _DATES = "%Y%m%d_%H%M%S"
@@ -108,13 +109,26 @@ def _execution_group(text: str) -> tuple[Timestamp, Iterator[_Entry]]:
 
         def create(self, index: int) -> Any:
             tag, found = self.memo[index]
-            if tag in _VALUES or not isinstance(found, members):
+            if tag in _VALUES:
+                return super().create(index)
+            if not isinstance(found, members):
+                _check(tag, found.value)
                 return super().create(index)
             return _Node(tag, {name: self.create(place) for name, place in found.value[1]})
 
     archive = Values.from_text(text)
     created, _, executions = (archive.create(root) for root in archive.roots)
     return _local_time(datetime.fromtimestamp(created)), (entry for item in executions for entry in _of_execution(item))
+
+
+def _check(tag: str, value: Any) -> None:
+    """Refuse what Perceval would evaluate. Raises BadInput."""
+    if tag == "PostSelect":
+        check_texts(f":PCVL:PostSelect:{value}")
+    elif isinstance(value, str):
+        check_texts(value)
+    elif isinstance(value, bytes) and tag != "bytes":
+        check_texts(text_of({"class": tag, "bytes": value}))
 
 
 def _of_execution(execution: _Node) -> Iterator[_Entry]:

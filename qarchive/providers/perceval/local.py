@@ -3,49 +3,18 @@
 import atexit
 import weakref
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 from .. import hooks
-from ..base import Execution, Follower, Provider, Stage
+from ..base import Follower, Provider
 from ..qiskit_wrapped import is_a
 from ..sdk import sdk
-from .describe import describe
-from .objects import REMOTE_COMPUTERS, SAMPLERS
-from .values import to_plain
+from .calls import Asked, call_of_asked, call_of_computation, conversion_of, direct_call
+from .objects import REMOTE_COMPUTERS, SAMPLERS, marks
 
-EXPERIMENT, COMPUTER = "perceval.experiment", "perceval.computer"
-_WRAPPERS = {"_probs_wrapper": "probs", "_probs_iterate_locally": "probs", "_samples_wrapper": "samples",
-             "_samples_iterate_locally": "samples"}  # fmt: skip
 _COMMANDS = ("probs", "samples", "sample_count")
-
-
-@dataclass
-class Call:
-    """One thing that is to be computed here, whichever of Perceval's ways was taken to it."""
-
-    command: str
-    experiment: Any
-    backend: Any  # the simulation backend, or the computer where it has none
-    owner: str  # the class that was asked
-    iterations: list[dict] = field(default_factory=list)
-    parameters: dict[str, Any] = field(default_factory=dict)  # of the command
-    settings: dict[str, Any] = field(default_factory=dict)  # of the processor or computer
-    name: str | None = None
-
-    @property
-    def backend_name(self) -> str:
-        name = getattr(self.backend, "name", None)
-        return name if isinstance(name, str) else type(self.backend).__name__
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A call that is about to be made, read only once it is recorded: `name` is what is known without."""
-
-    make: Callable[[], Call | None]
-    name: str
 
 
 @dataclass(eq=False)
@@ -56,72 +25,6 @@ class Run:
     computer: Any = None
     waiting: tuple | None = None  # (computation, mitigations, imperfections, getters) of one that goes on in threads
     failed: str | None = None
-
-
-def experiment_link(stage: Stage, experiment: Any) -> Any:
-    """The blob of an experiment, equal for equal ones, however they got here."""
-    plain = to_plain(experiment, "experiment", lambda path, reason: stage.gap(f"input.{path}", reason))
-    return stage.put("circuit", {"experiment": plain, "text": describe(experiment)})
-
-
-def describe_call(stage: Stage, provider: str, call: Call) -> Execution:
-    """Everything about a call before it starts."""
-
-    def plain(value: Any, what: str) -> Any:
-        return to_plain(value, what, stage.gap)
-
-    value = {"type": EXPERIMENT, "experiment": experiment_link(stage, call.experiment)}
-    if call.iterations:
-        value["iterations"] = plain(call.iterations, "input.iterations")
-    parameters = {name: item for name, item in call.parameters.items() if item is not None}
-    config = {"command": call.command, "parameters": plain(parameters, "config.parameters")}
-    empty = (type(None), dict, list)
-    settings = {name: item for name, item in call.settings.items() if item or not isinstance(item, empty)}
-    if settings:
-        config["settings"] = plain(settings, "config.settings")
-    backend = {"type": COMPUTER, "name": call.backend_name, "class": type(call.backend).__qualname__,
-               "module": type(call.backend).__module__, "owner": call.owner}  # fmt: skip
-    shots = parameters.get("max_samples") or parameters.get("max_shots")
-    return Execution(
-        provider=provider,
-        kind="simulator",
-        backend_name=call.backend_name,
-        input=stage.put("input", value),
-        config=stage.put("config", config),
-        backend=stage.put("backend", backend),
-        shots=shots if type(shots) is int else None,
-        size=max(1, len(call.iterations)),
-        names=(call.name,) if call.name else (),
-    )
-
-
-def call_of_job(job: Any) -> Call | None:
-    """What a LocalJob of a Sampler computes; None for one that was made of somebody's own function."""
-    sampler = getattr(job._fn, "__self__", None)
-    if not is_a(sampler, SAMPLERS):
-        return None
-    processor = sampler._processor
-    primitive = _WRAPPERS.get(job._fn.__name__, job._fn.__name__)
-    conversion = getattr(job._result_mapping_function, "__name__", None)
-    parameters = {"max_shots": sampler._max_shots}
-    for part in ("mapping", "command"):
-        parameters.update((name, item) for name, item in job.delta_parameters[part].items() if name != "progress_callback")
-    return Call(
-        command=conversion.rpartition("_to_")[2] if conversion else primitive,
-        experiment=processor.experiment,
-        backend=processor.backend,
-        owner=type(processor).__qualname__,
-        iterations=list(sampler._iterator.iterations) if sampler._iterator else [],
-        parameters=parameters,
-        settings=_settings(processor) | ({"conversion": conversion} if conversion else {}),
-        name=job.name if job.name != "Job" else None,
-    )
-
-
-def _settings(processor: Any) -> dict[str, Any]:
-    computer = processor._computer
-    own = {"noise": processor.noise, "parameters": dict(computer.parameters), "processor_parameters": dict(processor.parameters)}
-    return own | ({"mitigations": computer.mitigations} if computer.mitigations else {})
 
 
 class Local:
@@ -163,18 +66,19 @@ class Local:
         @hooks.passed_over
         def method(job: Any, *args: Any, **kwargs: Any) -> Any:
             sampler = getattr(job._fn, "__self__", None)
-            recorder = hooks.recorder_of(*_marks(getattr(sampler, "_processor", None)))
-            if recorder is None or not recorder.wanted() or not is_a(sampler, SAMPLERS):
-                return original(job, *args, **kwargs)
-            answer: list[Any] = []
+            recorder = hooks.recorder_of(*marks(getattr(sampler, "_processor", None)))
 
             def send(kwargs: dict) -> Any:
-                if not waits:
+                if not waits and not isinstance(job._fn, _InThread):
                     job._fn = _InThread(job._fn)
                 answer.append(original(job, *args, **kwargs))
                 return job
 
-            recorder.run(provider, Asked(lambda: _call_of_asked(job, args, kwargs), job.name), (), dict(kwargs), send)
+            answer: list[Any] = []
+            if recorder is None or not recorder.wanted() or not is_a(sampler, SAMPLERS):
+                send(kwargs)
+            else:
+                recorder.run(provider, Asked(lambda: call_of_asked(job, args, kwargs), job.name), (), dict(kwargs), send)
             return answer[0]
 
         return method
@@ -213,10 +117,10 @@ class Local:
 
         @hooks.passed_over
         def method(asked: Any, *args: Any, **kwargs: Any) -> Any:
-            recorder = hooks.recorder_of(*_marks(asked))
+            recorder = hooks.recorder_of(*marks(asked))
             if recorder is None or not recorder.wanted():
                 return original(asked, *args, **kwargs)
-            target = Asked(lambda: _direct_call(asked, command, args, kwargs, original), type(asked).__name__)
+            target = Asked(lambda: direct_call(asked, command, args, kwargs, original), type(asked).__name__)
             return recorder.run(provider, target, (), dict(kwargs), lambda kwargs: Run(original(asked, *args, **kwargs))).results
 
         return method
@@ -228,10 +132,10 @@ class Local:
 
         @hooks.passed_over
         def method(computer: Any, computation: Any, out: dict | None = None, progress_callback: Any = None) -> dict:
-            recorder = None if is_a(computer, REMOTE_COMPUTERS) else hooks.recorder_of(*_marks(computer))
+            recorder = None if is_a(computer, REMOTE_COMPUTERS) else hooks.recorder_of(*marks(computer))
             if recorder is None or not recorder.wanted():
                 return original(computer, computation, out, progress_callback)
-            target = Asked(lambda: _call_of_computation(computer, computation), type(computer).__name__)
+            target = Asked(lambda: call_of_computation(computer, computation), type(computer).__name__)
             return recorder.run(
                 provider, target, (), {}, lambda _: Run(original(computer, computation, out, progress_callback))
             ).results
@@ -243,7 +147,7 @@ class Local:
 
         @hooks.passed_over
         def method(computer: Any, computation: Any) -> Any:
-            recorder = None if is_a(computer, REMOTE_COMPUTERS) else hooks.recorder_of(*_marks(computer))
+            recorder = None if is_a(computer, REMOTE_COMPUTERS) else hooks.recorder_of(*marks(computer))
             if recorder is None or not recorder.wanted():
                 return original(computer, computation)
             answer: list[Any] = []
@@ -253,7 +157,7 @@ class Local:
                 return Run(computer=computer, waiting=(computation, *answer[0]))
 
             recorder.run(
-                provider, Asked(lambda: _call_of_computation(computer, computation), type(computer).__name__), (), {}, send
+                provider, Asked(lambda: call_of_computation(computer, computation), type(computer).__name__), (), {}, send
             )
             return answer[0]
 
@@ -364,62 +268,8 @@ class _InThread:
     """The function of a LocalJob, which finds in its thread what `with` blocks of ours said where the job was started."""
 
     def __init__(self, function: Callable):
-        self.__self__, self.__name__ = function.__self__, function.__name__
+        self.__self__, self.__name__ = getattr(function, "__self__", None), getattr(function, "__name__", "")
         self._carried = hooks.carried(function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._carried(*args, **kwargs)
-
-
-def _call_of_asked(job: Any, args: tuple, kwargs: dict) -> Call | None:
-    """What a LocalJob computes when it is executed with these arguments."""
-    call = call_of_job(job)
-    if call is not None:
-        names = list(job._param_names)
-        if len(args) > len(names):
-            names.append("max_samples")
-        call.parameters.update(zip(names, args, strict=False))
-        call.parameters.update((name, item) for name, item in kwargs.items() if name not in ("progress_callback", "archive"))
-    return call
-
-
-def conversion_of(job: Any) -> str | None:
-    """The conversion that the results of a LocalJob are still to go through when its user asks for them."""
-    if job._results is None or job._result_mapping_function is None:
-        return None
-    return job._result_mapping_function.__name__
-
-
-def _marks(asked: Any) -> list[Any]:
-    """The objects that may have been wrapped in place of the one that is asked."""
-    inside = [getattr(asked, "backend", None), getattr(asked, "_backend", None)]
-    return [item for item in (asked, *inside) if item is not None and not isinstance(item, str)]
-
-
-def _direct_call(asked: Any, command: str, args: tuple, kwargs: dict, original: Callable) -> Call:
-    names = original.__code__.co_varnames[1 : original.__code__.co_argcount]
-    given = {**dict(zip(names, args, strict=False)), **{name: item for name, item in kwargs.items() if name != "archive"}}
-    given.pop("progress_callback", None)
-    experiment = given.pop("experiment", None) or getattr(asked, "experiment", None)
-    if hasattr(asked, "_computer"):
-        return Call(command, experiment, asked.backend, type(asked).__qualname__, parameters=given, settings=_settings(asked))
-    return Call(command, experiment, asked._backend, type(asked).__qualname__, parameters=given, settings=_of_computer(asked))
-
-
-def _of_computer(computer: Any) -> dict[str, Any]:
-    noise = computer.noise
-    return {"noise": noise, "parameters": dict(computer.parameters), "mitigations": computer.mitigations}
-
-
-def _call_of_computation(computer: Any, computation: Any) -> Call:
-    iterations = getattr(computation, "iterations", [])
-    return Call(
-        command=computation.command.name,
-        experiment=computation.experiment,
-        backend=getattr(computer, "_backend", computer),
-        owner=type(computer).__qualname__,
-        iterations=list(iterations),
-        parameters=dict(computation.parameters),
-        settings=_of_computer(computer),
-        name=computation.job_name if computation.job_name != computation.command.name else None,
-    )

@@ -48,6 +48,12 @@ def handler_of(native: Any) -> Any | None:
     return None
 
 
+def marks(asked: Any) -> list[Any]:
+    """The objects that may have been wrapped in place of a processor or a computer that runs here."""
+    inside = [getattr(asked, "backend", None), getattr(asked, "_backend", None)]
+    return [item for item in (asked, *inside) if item is not None and not isinstance(item, str)]
+
+
 def marked_in(native: Any) -> list[Any]:
     """The objects through which everything runs that `native` starts. Raises BadInput where that cannot be told.
 

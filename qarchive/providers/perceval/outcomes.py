@@ -7,7 +7,8 @@ from ...errors import BadInput
 from ...values import Typed
 from ..base import Captured, Get, Outcome, Stage
 from . import platforms
-from .local import Run, conversion_of
+from .calls import conversion_of
+from .local import Run
 from .remote import FINAL, Remote, RemoteRun
 from .values import counts_of, from_plain, readable, to_plain
 

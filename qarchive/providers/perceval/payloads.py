@@ -14,7 +14,8 @@ from ...errors import BadInput
 from ...values import Link
 from ..base import Get, Stage
 from ..sdk import sdk
-from .local import experiment_link
+from .calls import experiment_link
+from .serialized import check_texts
 from .values import from_plain, to_plain
 
 PAYLOAD = "perceval.payload"
@@ -70,7 +71,8 @@ def put_payload(stage: Stage, sent: Mapping[str, Any]) -> tuple[Link, Link, dict
 
 
 def _objects(texts: Mapping[str, Any]) -> tuple[Any, list]:
-    """(experiment, iterations) of what this process has sent itself: not for texts of others."""
+    """(experiment, iterations) of what was sent. A computation's text is this process's own: nobody else's gets here."""
+    check_texts({name: item for name, item in texts.items() if name != "computation"})
     serialization = sdk("perceval.serialization")
     if "computation" in texts:
         archive = serialization.InputArchive.from_text(texts["computation"])

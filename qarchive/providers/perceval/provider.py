@@ -9,8 +9,9 @@ from typing import Any
 from ...errors import BadInput
 from .. import hooks
 from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Imported, Origin, Outcome, Recorder, Sent, Stage, State
-from . import fetching, groups, native_jobs, outcomes, payloads, refusals, rerunning
-from .local import Asked, Local, Run, call_of_job, describe_call
+from . import fetching, groups, native_jobs, outcomes, payloads, refusals, rerunning, unarchived
+from .calls import Asked, call_of_job, describe_call
+from .local import Local, Run
 from .objects import LOCAL_JOBS, REMOTE_JOBS, SESSIONS, is_a, is_handler, is_perceval, marked_in
 from .platforms import Platforms
 from .remote import Remote, RemoteRun, Sending
@@ -49,6 +50,7 @@ class PercevalProvider(Cloud):
     def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
         yield from self._local.replacements()
         yield from self._remote.replacements()
+        yield from unarchived.replacements(self)
 
     def elsewhere(self, native: Any) -> bool:
         return isinstance(native, RemoteRun | Sending) or (
@@ -87,6 +89,8 @@ class PercevalProvider(Cloud):
     def job_id(self, job: Any) -> str | None:
         if isinstance(job, Run) or is_a(job, LOCAL_JOBS):
             return None
+        if not isinstance(job, RemoteRun) and not is_a(job, REMOTE_JOBS):
+            raise BadInput(f"a {type(job).__name__}", "it is no job", "wrap the processor or the computer before it runs")
         return self._remote.run_of(job).id
 
     def ended(self, job: Any) -> bool:

@@ -16,6 +16,7 @@ from ..base import Follower, Provider
 from ..sdk import sdk
 from .objects import REMOTE_JOBS, handler_of, is_a
 from .platforms import address, ours
+from .serialized import check_texts
 
 FINAL = {"completed": "DONE", "error": "ERROR", "canceled": "CANCELLED"}
 ON_THE_WAY = {"waiting": "QUEUED", "running": "RUNNING", "suspended": "PAUSED", "cancel_requested": "RUNNING"}
@@ -284,5 +285,7 @@ class Remote:
         text = (run.results or {}).get("results")
         if not isinstance(text, str):
             return None
-        found = sdk("perceval.serialization", "a result", "perceval").deserialize(json.loads(text), strict=False)
+        sent = json.loads(text)
+        check_texts(sent)
+        found = sdk("perceval.serialization", "a result", "perceval").deserialize(sent, strict=False)
         return found if isinstance(found, dict) else None

@@ -8,7 +8,7 @@ from ...errors import BadInput
 from ...values import Link
 from ..base import Get
 from ..sdk import sdk
-from .local import COMPUTER, EXPERIMENT
+from .calls import COMPUTER, EXPERIMENT
 from .objects import COMPUTERS, PROCESSORS, REMOTE_PROCESSORS, handler_of, is_a
 from .payloads import load_input, load_payload
 from .platforms import DETAILS

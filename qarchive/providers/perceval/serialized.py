@@ -8,6 +8,7 @@ import copy
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from typing import Any
+from zlib import decompress
 
 from ...errors import BadInput, NotEncodable, QArchiveError
 from ...values import Typed
@@ -30,6 +31,7 @@ _FORMS = {
     "BSLayeredPPNR": ("BSLayeredDetector", "BSLayeredPPNR"),
     **dict.fromkeys(_COMPONENTS, ("Component", "Component")),
 }
+_MESSAGES = {"Matrix": "Matrix", **dict(_FORMS.values())}  # by Perceval's tag
 _INPUTS = (":PCVL:BasicState:", ":PCVL:StateVector:", ":PCVL:SVDistribution:")
 _ATTRIBUTES = {
     "Circuit": frozenset({"_m", "_name", "_params", "_vars", "_components"}),
@@ -273,6 +275,41 @@ def check_postselect(text: str) -> None:
         depth += (character == "(") - (character == ")")
         if depth > _MOST_NESTED:
             raise BadInput("a stored post-selection", f"nested more than {_MOST_NESTED} deep")
+
+
+def check_texts(value: Any) -> None:
+    """Raises BadInput where there is a text in lists and maps that Perceval's `deserialize` must not be given.
+
+    Its archives ("pcvlar") are refused too: they hold messages in a form that only it reads.
+    """
+    if type(value) is dict:
+        if value.get("header") == "pcvlar":
+            raise BadInput("a text of Perceval's", "an archive, whose formulas cannot be looked at")
+        check_texts([*value, *value.values()])
+    elif type(value) in (list, tuple):
+        for item in value:
+            check_texts(item)
+    elif type(value) is str and value.startswith(("pcvlar", ":PCVL:")):
+        _check_text(value)
+
+
+def _check_text(text: str) -> None:
+    if text.startswith("pcvlar"):
+        raise BadInput("a text of Perceval's", "an archive, whose formulas cannot be looked at")
+    try:
+        if text.startswith(":PCVL:zip:"):
+            text = decompress(b64decode(text.removeprefix(":PCVL:zip:"))).decode()
+        _, _, tag, content = text.split(":", 3)
+        if tag == "PostSelect":
+            check_postselect(content)
+        elif tag in _MESSAGES:
+            message = getattr(sdk("exqalibur.serialization", "a circuit", "perceval").circuit_pb2, _MESSAGES[tag])()
+            message.ParseFromString(b64decode(content))
+            _check(message)
+    except QArchiveError:
+        raise
+    except Exception as error:
+        raise BadInput("a text of Perceval's", f"it is damaged: {type(error).__name__}") from None
 
 
 def text_of(plain: dict) -> str:
