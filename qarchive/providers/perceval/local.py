@@ -69,7 +69,7 @@ class Local:
             recorder = hooks.recorder_of(*marks(getattr(sampler, "_processor", None)))
 
             def send(kwargs: dict) -> Any:
-                if not waits and not isinstance(job._fn, _InThread):
+                if not waits:
                     job._fn = _InThread(job._fn)
                 answer.append(original(job, *args, **kwargs))
                 return job
@@ -268,8 +268,9 @@ class _InThread:
     """The function of a LocalJob, which finds in its thread what `with` blocks of ours said where the job was started."""
 
     def __init__(self, function: Callable):
+        self.function = function.function if isinstance(function, _InThread) else function
         self.__self__, self.__name__ = getattr(function, "__self__", None), getattr(function, "__name__", "")
-        self._carried = hooks.carried(function)
+        self._carried = hooks.carried(self.function)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self._carried(*args, **kwargs)

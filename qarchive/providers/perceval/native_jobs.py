@@ -28,9 +28,14 @@ def archived_job(record: Any) -> Any:
     outcome = record.outcome
     if job._id is not None:
         job.status  # noqa: B018  the handler is asked now, as RemoteJob.from_id does
-    if outcome is not None and "result" in outcome:
+    if outcome is not None and "result" in outcome and _unconverted(record) is None:
         job._results = load_result(record.get, outcome)
     return job
+
+
+def _unconverted(record: Any) -> str | None:
+    """The conversion of Perceval's that its results would still go through, had their user asked for them."""
+    return record.get(record.outcome["result"]).get("unconverted")
 
 
 def _is_remote(record: Any) -> bool:
@@ -48,6 +53,14 @@ def _local_job(record: Any, legacy: Any) -> Any:
     job._status.stop_run(status[outcome["provider_status"]], outcome.get("error", {}).get("message"))
     if "result" in outcome:
         job._results = load_result(record.get, outcome)
+        converters = sdk("perceval.algorithm", "a job of Perceval's", "perceval").Sampler._METHOD_MAPPING.values()
+        known = {converter.__name__: converter for row in converters for converter in row.values()}
+        name = _unconverted(record)
+        if name in known:
+            job._result_mapping_function = known[name]
+            if name.startswith("probs_to_"):
+                given = record.config["parameters"]
+                job.delta_parameters["mapping"].update((limit, given.get(limit)) for limit in ("max_samples", "max_shots"))
     return job
 
 

@@ -99,7 +99,7 @@ def _binary(kind: str, value) -> bytes:
 
 
 def _message(kind: str, raw: bytes) -> Any:
-    message = getattr(sdk("exqalibur.serialization", "a circuit", "perceval").circuit_pb2, _FORMS[kind][1])()
+    message = getattr(sdk("exqalibur.serialization.circuit_pb2", "a circuit", "perceval"), _FORMS[kind][1])()
     message.ParseFromString(raw)
     return message
 
@@ -303,7 +303,7 @@ def _check_text(text: str) -> None:
         if tag == "PostSelect":
             check_postselect(content)
         elif tag in _MESSAGES:
-            message = getattr(sdk("exqalibur.serialization", "a circuit", "perceval").circuit_pb2, _MESSAGES[tag])()
+            message = getattr(sdk("exqalibur.serialization.circuit_pb2", "a circuit", "perceval"), _MESSAGES[tag])()
             message.ParseFromString(b64decode(content))
             _check(message)
     except QArchiveError:
