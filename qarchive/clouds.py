@@ -10,7 +10,7 @@ from typing import Any
 from . import model
 from .capture import Recorder, record_outcome
 from .errors import BadInput, NotFound, QArchiveError
-from .providers.base import Cloud, Origin, Provider
+from .providers.base import Captured, Cloud, Origin, Provider
 from .stage import Stage
 from .values import Link
 
@@ -133,7 +133,7 @@ def _origin(recorder, job, attempt) -> Origin:
     return Origin(recorder.store.value(job.digest)["backend"], attempt.instance)
 
 
-def calibrate(recorder: Recorder, provider: Cloud, client: Any, job: Link) -> None:
+def calibrate(recorder: Recorder, provider: Cloud, client: Any, job: Link) -> Captured:
     """Ask how well the device of a job is doing now, and keep it with the job. Raises BadInput, CannotWrite."""
     attempt = recorder.folded(job.digest).current
     if attempt is None:
@@ -143,6 +143,7 @@ def calibrate(recorder: Recorder, provider: Cloud, client: Any, job: Link) -> No
     stage.record(model.calibration_record(
         job=job, attempt=attempt.link, calibration=found.calibration, phase=found.phase, captured=found.at))  # fmt: skip
     stage.commit(durable=True)
+    return found
 
 
 def _recovered(recorder, provider, client, job, attempt, provider_job, report) -> None:

@@ -104,3 +104,27 @@ def test_what_is_attached_comes_back_and_leaves_the_seal_as_it_was(tmp_path):
         with pytest.raises(BadInput, match="give a circuit, a Path or a plain value"):
             job.attach("thing", object())
         assert archive.verify(deep=True).findings == []
+
+
+def test_what_runs_here_is_not_calibrated_and_has_no_client(tmp_path):
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(AerSimulator()).run(bell(), shots=10).result()
+        with pytest.raises(BadInput) as caught:
+            archive.calibrate("latest")
+        assert str(caught.value) == "the provider aer: runs here, and what it runs on is not calibrated"
+        with pytest.raises(BadInput) as caught:
+            archive.replay("aer")
+        assert str(caught.value) == "the provider aer: has no client to answer for; read its jobs with `archive.job(...)`"
+
+
+def test_events_stay_beside_the_seal_and_in_the_history(tmp_path):
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(AerSimulator()).run(bell(), shots=10).result()
+        job = archive.job("latest")
+        seal = job.seal
+        archive._recorder.event(qarchive.providers.registry.named("aer"), job.provider_job, "closed", {"open": False})
+        archive._recorder.event(qarchive.providers.registry.named("aer"), "nobody's", "closed")
+        [event] = [record for record in archive.job(job.id).history if record["type"] == "event"]
+        assert (event["name"], job.get(event["value"])) == ("closed", {"open": False})
+        assert archive.job(job.id).seal == seal
+        assert archive.verify(deep=True).findings == []

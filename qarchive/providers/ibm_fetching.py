@@ -183,7 +183,7 @@ def calibration(stage: Stage, service: Any, device: str) -> Captured:
     problem = "none of the account's instances has it"
     for wire_of_one in _wires(service):
         try:
-            link, at = wire_of_one.calibration(stage, device)
+            link, at = wire_of_one.calibration_of_now(stage, device)
             return Captured("retrieval", link, at)
         except Unanswered as error:
             problem = str(error)

@@ -120,6 +120,11 @@ class Wire:
         found = self._now(f"/backends/{device}/properties", parameters, PATIENT_S)
         return found.put(stage, "calibration", calibration_value), found.at
 
+    def calibration_of_now(self, stage: Stage, device: str) -> tuple[Link, Timestamp]:
+        """The same for those of this moment: no earlier answer stands for them."""
+        found = self._now(f"/backends/{device}/properties", {}, PATIENT_S)
+        return found.put(stage, "calibration", calibration_value), found.at
+
     def _recent(self, what, device, calibration_id, age_s) -> Asked:
         key = (what, device, calibration_id)
         found = self._asked.get(key)

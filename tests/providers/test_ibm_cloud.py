@@ -442,3 +442,25 @@ def test_nothing_is_logged_that_the_sdk_does_not_log(server, archive, caplog):
     archive.flush()
     assert not [record for record in caplog.records if record.name.startswith("qarchive")]
     assert datetime.now(UTC) - archive.job("latest").created < timedelta(minutes=5)
+
+
+def test_the_calibration_of_now_is_kept_with_an_old_job(server, archive):
+    service = archive.wrap(server.service())
+    backend = service.backend("ibm_alpha")
+    job = sample(backend, backend)
+    job.result()
+    archived = archive.job(job.job_id())
+    seal = archived.seal
+
+    def worse(properties):
+        properties["qubits"][0][0]["value"] /= 2
+
+    server.calibrate("ibm_alpha", change=worse)
+    found = archive.calibrate(archived.id, service)
+    before = archived.calibrations[0]
+    assert (found.phase, found.qubits["T1"][0]) == ("retrieval", before.qubits["T1"][0] / 2)
+    again = archive.job(archived.id)
+    assert again.calibrations[-1].digest == found.digest and again.seal == seal
+    server.retire("ibm_alpha")
+    with pytest.raises(BadInput, match="^the device ibm_alpha: "):
+        archive.calibrate(archived.id, service)

@@ -17,7 +17,9 @@ from .texts import sequence_text
 PROVIDER = "pasqal"
 _REMEMBERED = 512  # batches
 _LOOKED_THROUGH = 1000  # jobs of the archive, where nothing else tells which one is of a batch
-_TELLING = ("status", "open", "tags", "device_status")  # an answer that differs in none of these is nothing new
+_WHOLE = "created_at"  # in every whole answer about a batch, and in none about its status alone
+# An answer that differs in none of these from the last one is nothing new.
+_TELLING = ("status", "open", "tags", "device_status", "jobs_count", "end_datetime")
 _NAMES = {"TIMED_OUT": "timed out", "CANCELED": "cancelled", "RUNNING": "started"}
 
 
@@ -35,8 +37,9 @@ class Known:
         self.waiting: list[tuple[str, dict]] = []  # events of a batch that has no jobs yet
 
     def learn(self, answer: Mapping[str, Any]) -> None:
-        """Another answer about it."""
-        self.answer |= kept(answer)
+        """Another answer about it; one about its status alone says less than the next whole one."""
+        if _WHOLE in answer:
+            self.answer |= kept(answer)
         if "sequence_builder" in answer:
             self.builder, self.whole = answer["sequence_builder"], True
         self.met(job["id"] for job in in_order(answer.get("jobs") or ()))
@@ -86,7 +89,7 @@ def happened(recorder: Recorder, provider: Any, batch: Known, name: str, answer:
 
 def seen(recorder: Recorder, provider: Any, batch: Known) -> None:
     """Record that a batch stands otherwise than its last event says, where jobs of it are archived."""
-    if not batch.jobs or "created_at" not in batch.answer or batch.told.get(recorder) == _telling(batch.answer):
+    if not batch.jobs or _WHOLE not in batch.answer or batch.told.get(recorder) == _telling(batch.answer):
         return
     anchor = _anchor(recorder, batch)
     if anchor is None:

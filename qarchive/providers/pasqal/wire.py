@@ -134,7 +134,10 @@ class Wire:
         link = self._data("get_job_results_link", job_id=job_id)["results_link"]
         if not link:
             return None
-        data = dict(_json(self._text(link, {}, PATIENT_S, authenticated=False)))
+        try:
+            data = dict(_json(self._text(link, {}, PATIENT_S, authenticated=False)))
+        except Unanswered as error:
+            raise Unanswered(f"the link to the results of job {job_id} does not open: {error}") from None
         return {name: data.pop(name, None) for name in ("raw", "counter", "serialised_results")} | data
 
     # Asking

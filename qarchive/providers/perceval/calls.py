@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...codec import digest, encode
+from ...errors import NotEncodable
 from ..base import Execution, Stage
 from ..qiskit_wrapped import is_a
 from .describe import describe
@@ -44,9 +46,16 @@ class Asked:
 
 
 def experiment_link(stage: Stage, experiment: Any) -> Any:
-    """The blob of an experiment, equal for equal ones, however they got here."""
+    """The blob of an experiment, equal for equal ones, however they got here. It is described once."""
     plain = to_plain(experiment, "experiment", lambda path, reason: stage.gap(f"input.{path}", reason))
-    return stage.put("circuit", {"experiment": plain, "text": describe(experiment)})
+    try:
+        key = digest(encode(plain))
+    except NotEncodable:  # it holds what is too long for one blob
+        return stage.put("circuit", {"experiment": plain, "text": describe(experiment)})
+    known = stage.find(key)
+    if known is not None and stage.again(known):
+        return known
+    return stage.put("circuit", {"experiment": plain, "text": describe(experiment)}, key=key)
 
 
 def describe_call(stage: Stage, provider: str, call: Call) -> Execution:

@@ -57,9 +57,15 @@ def is_emulator(native: Any) -> bool:
     return type(native) is SampledRun or ((is_a(native, _BACKENDS) or is_a(native, _EMULATOR)) and not is_a(native, _REMOTE))
 
 
+def kind_of(native: Any) -> type:
+    """The class of an emulator, wrapped or not."""
+    emulator = unwrapped(native)
+    return emulator.kind if type(emulator) is SampledRun else type(emulator)
+
+
 def name_of(native: Any) -> str:
     """What the job record calls the backend: the name of its class."""
-    return _class_of(unwrapped(native)).__name__
+    return kind_of(native).__name__
 
 
 def describe(stage: Stage, provider: str, native: Any, args: tuple, kwargs: dict) -> Execution:
@@ -79,7 +85,7 @@ def describe(stage: Stage, provider: str, native: Any, args: tuple, kwargs: dict
         device, shots = emulator._sequence.device, configs.shots_of(emulator._config)
         found = _input(stage, emulator)
         config = configs.put_config(stage, emulator._config, run, bool(emulator._mimic_qpu))
-    kind = configs.class_name(_class_of(emulator))
+    kind = configs.class_name(kind_of(emulator))
     backend = {"type": BACKEND, "class": kind, "name": name_of(emulator), "packages": _packages(kind.split(".")[0]),
                "device": put_device(stage, specifications(device))}  # fmt: skip
     return Execution(
@@ -100,24 +106,28 @@ def load_input(get: Get, job: Mapping[str, Any]) -> tuple[Any, Any]:
     return (load_samples if plain.get("type") == SAMPLES else load_sequence)(get, plain), config
 
 
-def rebuild(get: Get, job: Mapping[str, Any], kind: type) -> tuple[Any, dict[str, Any]]:
-    """An emulator of a class over the input of an archived job, and the arguments of its `run`.
+def rebuild(get: Get, job: Mapping[str, Any], kind: type) -> Any:
+    """An emulator of a class over the input of an archived job.
 
     Raises MissingExtra, BadInput where what is archived does not say all of it.
     """
     configs.check_complete(get, job["config"])
     source, config = load_input(get, job)
-    run = configs.load_run(get, job["config"])
     with quietly():
         if _is_emulator_class(kind):
-            return _remade_emulator(kind, source, config), run
+            return _remade_emulator(kind, source, config)
         if isinstance(source, tuple) and hasattr(kind, "run_from_sequence_samples") and hasattr(config, "observables"):
-            return SampledRun(kind, *source, config), run
+            return SampledRun(kind, *source, config)
         if isinstance(source, tuple) or isinstance(config, dict):
             raise BadInput(
                 f"a {kind.__name__}", "it runs sequences, and this job has samples", "run it on a class that takes them"
             )
-        return kind(source, config=config, mimic_qpu=get(job["config"])["mimic_qpu"]), run
+        return kind(source, config=config, mimic_qpu=get(job["config"])["mimic_qpu"])
+
+
+def load_run(get: Get, job: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of an archived `run`, by name."""
+    return configs.load_run(get, job["config"])
 
 
 def class_of(backend: Mapping[str, Any]) -> type:
@@ -146,10 +156,6 @@ def classes() -> Iterator[type]:
 def _bases() -> list[type]:
     simulation = pulser("pulser_simulation.qutip_backend")
     return [pulser("pulser.backend.abc").EmulatorBackend, simulation.QutipBackend, simulation.QutipEmulator]
-
-
-def _class_of(emulator) -> type:
-    return emulator.kind if type(emulator) is SampledRun else type(emulator)
 
 
 def _is_remote(kind) -> bool:

@@ -1,5 +1,6 @@
 """Pulser's emulators that run in this process: what is recorded of a run, and how it is read back."""
 
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -67,6 +68,9 @@ class PulserProvider(Provider):
 
     name = "pulser"
     extra = "pulser"
+
+    def __init__(self):
+        self._rebuilt: weakref.WeakKeyDictionary[Any, tuple] = weakref.WeakKeyDictionary()  # input and config of each
 
     def owns(self, native: Any) -> bool:
         return type(native) is Repetition or emulators.is_emulator(native)
@@ -152,13 +156,16 @@ class PulserProvider(Provider):
 
     def load_backend(self, get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calibration: Link | None) -> Any:
         """The emulator with its input: of Pulser's emulators each runs one sequence."""
-        return emulators.rebuild(get, job, emulators.class_of(backend))[0]
+        emulator = emulators.rebuild(get, job, emulators.class_of(backend))
+        self._rebuilt[emulator] = (job["input"], job["config"])
+        return emulator
 
     def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
         """The archived input on an emulator of the class of `backend`, which may be a class, or an emulator of anything."""
-        kind = backend if isinstance(backend, type) else type(unwrapped(backend))
-        emulator, run = emulators.rebuild(get, job, kind)
-        return Repetition(emulator), (), run
+        if not isinstance(backend, type) and self._rebuilt.get(unwrapped(backend)) == (job["input"], job["config"]):
+            return Repetition(unwrapped(backend)), (), emulators.load_run(get, job)
+        kind = backend if isinstance(backend, type) else emulators.kind_of(backend)
+        return Repetition(emulators.rebuild(get, job, kind)), (), emulators.load_run(get, job)
 
     def entry_points(self) -> Iterator[tuple[type, str]]:
         for kind in emulators.classes():

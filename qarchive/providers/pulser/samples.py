@@ -88,7 +88,7 @@ def shortened(samples: Any, duration: int) -> Any:
 def _channel(found) -> dict:
     plain = {name: to_plain(getattr(found, name).as_array(detach=True)) for name in _ARRAYS}
     plain["slots"] = _slots(found.slots)
-    plain["targets"] = [[str(slot.type), int(slot.ti), int(slot.tf), set(slot.targets)] for slot in found.target_time_slots]
+    plain["targets"] = [[str(slot.type), int(slot.ti), int(slot.tf), _sorted(slot.targets)] for slot in found.target_time_slots]
     for name in _BUFFERS:
         plain[name] = [[int(number) for number in pair] for pair in getattr(found, name)]
     plain["eom"] = [[*(to_plain(getattr(block, name)) for name in _EOM), [beam.name for beam in block.switching_beams]]
@@ -135,11 +135,15 @@ def _new_channel(parts, plain):
 
 
 def _slots(slots) -> list:
-    return [[int(slot.ti), int(slot.tf), set(slot.targets)] for slot in slots]
+    return [[int(slot.ti), int(slot.tf), _sorted(slot.targets)] for slot in slots]
+
+
+def _sorted(ids) -> list:
+    return sorted(ids, key=str)
 
 
 def _mask(mask) -> dict:
-    return {"targets": set(mask.targets), "end": int(mask.end)}
+    return {"targets": _sorted(mask.targets), "end": int(mask.end)}
 
 
 def _references(found) -> dict:
@@ -147,7 +151,7 @@ def _references(found) -> dict:
     return {
         basis: [
             [name, list(one.phase._times), to_plain(list(map(float, one.phase._phases))), list(map(int, one._last_used_history))]
-            for name, one in sorted(qubits.items(), key=lambda item: str(item[0]))
+            for name, one in ((name, qubits[name]) for name in _sorted(qubits))
         ]
         for basis, qubits in found.items()
     }

@@ -57,6 +57,9 @@ def put_sequence(stage: Stage, sequence: Any) -> dict[str, Any]:
     channels = list(sequence.declared_channels)
     if channels != _in_default_order(channels, plain["channels"]):
         found["channels"] = channels
+    variables = list(plain["variables"])
+    if variables != sorted(variables):
+        found["variables"] = variables
     words = text(sequence)
     return found if words is None else {**found, "text": words}
 
@@ -67,11 +70,14 @@ def load_sequence(get: Get, plain: Mapping[str, Any]) -> Any:
     if plain.get("type") != SEQUENCE:
         raise BadInput("the sequence of this job", "it is not in the archive", "see the gaps of the job")
     register = dict(get(plain["register"]))
-    declared = plain["sequence"]["channels"]
-    channels = {name: declared[name] for name in plain.get("channels", declared) if name in declared}
+    ordered = {}
+    for part in ("channels", "variables"):
+        held = plain["sequence"][part]
+        ordered[part] = {name: held[name] for name in plain.get(part, held) if name in held}
     operations = list(map(_with_phases, plain["sequence"]["operations"]))
-    whole = {**plain["sequence"], "channels": channels, "operations": operations, **{name: register[name] for name in _OF_REGISTER if name in register},
-             "device": _specifications(get(plain["device"]))}  # fmt: skip
+    place = {name: register[name] for name in _OF_REGISTER if name in register}
+    device = _specifications(get(plain["device"]))
+    whole = {**plain["sequence"], **ordered, **place, "operations": operations, "device": device}
     with quietly():
         sequence = sequences.Sequence.from_abstract_repr(json.dumps(whole))
         if "ids" in register:
