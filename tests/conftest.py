@@ -5,8 +5,13 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from qarchive.store import Store
+
+# A busy machine is no reason to fail: nothing here is timed.
+settings.register_profile("qarchive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("qarchive")
 
 
 @pytest.fixture

@@ -65,6 +65,10 @@ PAULIS = Typed("qiskit.PauliList", [Array("|b1", (1, 1), b"\0"), Array("|b1", (1
 PAULIS_TEXT = (
     'tag(qiskit.PauliList, [array(|b1, [1, 1], h"00"), array(|b1, [1, 1], h"01"), array(<i8, [1], h"0000000000000000")])'
 )
+KET = [[[2], [1]], None, "dense", Array("<c16", (2, 1), struct.pack("<4d", 1, 0, 0, 0)), True]
+KET_TEXT = f'[[[2], [1]], nil, "dense", array(<c16, [2, 1], h"000000000000f03f{"00" * 24}"), true]'
+SKIPPED = Typed("pulser.AggregationMethod", 1)
+SKIPPED_TEXT = "tag(pulser.AggregationMethod, 1)"
 
 VALUES = [
     ("big-endian array", 'tag(numpy.array, (">f8", array(<f8, [1], h"000000000000f03f")))',
@@ -235,4 +239,42 @@ VALUES = [
     ("mitigation", 'tag(perceval.mitigation, {"class": "CompilationAveraging", "repetitions": 3, "starting_seed": nil})',
      Typed("perceval.mitigation", {"class": "CompilationAveraging", "repetitions": 3, "starting_seed": None})),
     ("member of an enum", 'tag(perceval.enum, ("Encoding", "RAW"))', Typed("perceval.enum", ("Encoding", "RAW"))),
+    ("counter", 'tag(counter, {"01": 3, "10": 1})', Typed("counter", {"01": 3, "10": 1})),
+    ("quantum object", f'tag(qutip.Qobj, {KET_TEXT})', Typed("qutip.Qobj", KET)),
+    ("sparse quantum object", ('tag(qutip.Qobj, [[[2], [2]], nil, "dia", array(<c16, [1, 2], '
+                               'h"000000000000f03f0000000000000000000000000000f03f0000000000000000"), '
+                               'array(<i4, [1], h"00000000")])'),
+     Typed("qutip.Qobj", [[[2], [2]], None, "dia", Array("<c16", (1, 2), struct.pack("<4d", 1, 0, 1, 0)),
+                          Array("<i4", (1,), bytes(4))])),
+    ("state", f'tag(pulser.QutipState, [("r", "g"), {{"r": 1.0}}, tag(qutip.Qobj, {KET_TEXT})])',
+     Typed("pulser.QutipState", [("r", "g"), {"r": 1.0}, Typed("qutip.Qobj", KET)])),
+    ("operator", ('tag(pulser.QutipOperator, [("r", "g"), 1, [(0.5, [({"gr": 1.0}, [0])])], '
+                  f'tag(qutip.Qobj, [[[1], [1]], nil, "dense", {ONE_TEXT}, false])])'),
+     Typed("pulser.QutipOperator", [("r", "g"), 1, [(0.5, [({"gr": 1.0}, [0])])],
+                                    Typed("qutip.Qobj", [[[1], [1]], None, "dense", ONE, False])])),
+    ("state without an emulator", 'tag(pulser.StateRepr, [("r", "g"), {"rg": 1.0}])',
+     Typed("pulser.StateRepr", [("r", "g"), {"rg": 1.0}])),
+    ("operator without an emulator", 'tag(pulser.OperatorRepr, [("r", "g"), 1, [(2.0, [({"rr": 1.0}, set(0))])]])',
+     Typed("pulser.OperatorRepr", [("r", "g"), 1, [(2.0, [({"rr": 1.0}, {0})])]])),
+    ("array of Pulser's", 'tag(pulser.AbstractArray, array(<f8, [1], h"000000000000e03f"))',
+     Typed("pulser.AbstractArray", floats(0.5))),
+    ("noise of atoms", ('tag(pulser.NoiseModel, {"eff_noise_rates": (), "laser_waist": nil, "noise_types": ("doppler"), '
+                        '"temperature": 50.0})'),
+     Typed("pulser.NoiseModel", {"noise_types": ("doppler",), "temperature": 50.0, "laser_waist": None, "eff_noise_rates": ()})),
+    ("solver", 'tag(pulser.Solver, "MonteCarlo")', Typed("pulser.Solver", "MonteCarlo")),
+    ("observables of states", (f'[tag(pulser.StateResult, [nil, nil, {SKIPPED_TEXT}]), tag(pulser.BitStrings, '
+                               f'[array(<f8, [1], h"000000000000e03f"), "x", {SKIPPED_TEXT}, 100, "g"]), '
+                               f'tag(pulser.Occupation, [nil, nil, {SKIPPED_TEXT}, nil]), '
+                               f'tag(pulser.CorrelationMatrix, [nil, nil, {SKIPPED_TEXT}, "r"])]'),
+     [Typed("pulser.StateResult", [None, None, SKIPPED]), Typed("pulser.BitStrings", [floats(0.5), "x", SKIPPED, 100, "g"]),
+      Typed("pulser.Occupation", [None, None, SKIPPED, None]), Typed("pulser.CorrelationMatrix", [None, None, SKIPPED, "r"])]),
+    ("observables with an operand", (f'[tag(pulser.Fidelity, [nil, nil, {SKIPPED_TEXT}, tag(pulser.StateRepr, [["r"], nil])]), '
+                                     f'tag(pulser.Expectation, [nil, nil, {SKIPPED_TEXT}, '
+                                     'tag(pulser.OperatorRepr, [nil, nil, nil])])]'),
+     [Typed("pulser.Fidelity", [None, None, SKIPPED, Typed("pulser.StateRepr", [["r"], None])]),
+      Typed("pulser.Expectation", [None, None, SKIPPED, Typed("pulser.OperatorRepr", [None, None, None])])]),
+    ("observables of energy", (f'[tag(pulser.Energy, [nil, nil, {SKIPPED_TEXT}]), '
+                               f'tag(pulser.EnergyVariance, [nil, nil, {SKIPPED_TEXT}]), '
+                               f'tag(pulser.EnergySecondMoment, [nil, nil, {SKIPPED_TEXT}])]'),
+     [Typed(f"pulser.{name}", [None, None, SKIPPED]) for name in ("Energy", "EnergyVariance", "EnergySecondMoment")]),
 ]  # fmt: skip

@@ -421,9 +421,11 @@ def test_an_unknown_tag_is_a_newer_format():
 
 def test_every_tag_that_is_written_is_registered_and_read():
     from qarchive.providers import qiskit_values
+    from qarchive.providers.perceval import values as perceval_values
 
     read = {*qiskit_values._DECODERS, *qiskit_values._later()[1]}
     read_elsewhere = {"counts", "memory", "qiskit.instruction", "aer.instruction"}
+    read_elsewhere |= {tag for tag in perceval_values._DECODERS if tag.startswith("perceval.")}
     assert read | read_elsewhere == TAGS
     assert read & read_elsewhere == set()
 

@@ -34,8 +34,8 @@ _RUN = {"progress_bar": 0, "print_progress": 1}  # the arguments of `run` that m
 class SampledRun:
     """A run of samples without a sequence, which `run_from_sequence_samples` of an emulator's class is."""
 
-    def __init__(self, kind: type, samples: Any, register: Any, device: Any, config: Any = None):
-        self.kind, self.source, self.config = kind, (samples, register, device), config
+    def __init__(self, kind: type, sequence_samples: Any, register: Any, device: Any, config: Any = None):
+        self.kind, self.source, self.config = kind, (sequence_samples, register, device), config
 
     @classmethod
     def of(cls, kind: type, args: tuple, kwargs: dict) -> "SampledRun | None":
@@ -49,7 +49,7 @@ class SampledRun:
         return self.kind.run_from_sequence_samples(*self.source, config=self.config)
 
 
-def _sampled_run(samples, register, device, *, config=None): ...
+def _sampled_run(sequence_samples, register, device, *, config=None): ...
 
 
 def is_emulator(native: Any) -> bool:
@@ -111,6 +111,8 @@ def rebuild(get: Get, job: Mapping[str, Any], kind: type) -> Any:
 
     Raises MissingExtra, BadInput where what is archived does not say all of it.
     """
+    if not any(issubclass(kind, base) for base in _bases()) or _is_remote(kind):
+        raise BadInput(f"a {kind.__name__}", "is no emulator of Pulser's that runs here", "give an emulator, or its class")
     configs.check_complete(get, job["config"])
     source, config = load_input(get, job)
     with quietly():
@@ -170,7 +172,7 @@ def _input(stage, emulator) -> dict:
     """The sequence; its samples where it has no representation, or is another one than when the emulator was made."""
     sequence, inner = emulator._sequence, getattr(emulator, "_sim_obj", None)
     modulated = bool(emulator._config.with_modulation)
-    if inner is not None and not same_samples(_sampled(sequence, modulated), inner.samples_obj):
+    if inner is not None and not _is_what_it_was(sequence, modulated, inner.samples_obj):
         stage.gap("input.sequence", "it was changed after its emulator was made, which ran the samples that are kept")
         return _input_of_samples(stage, inner, None)
     try:
@@ -180,6 +182,13 @@ def _input(stage, emulator) -> dict:
     if inner is not None:
         return _input_of_samples(stage, inner, sequence)
     return _put_samples(stage, _sampled(sequence, modulated), sequence.register, sequence.device, sequence)
+
+
+def _is_what_it_was(sequence, modulated, ran) -> bool:
+    try:
+        return same_samples(_sampled(sequence, modulated), ran)
+    except Exception:  # it has become one that cannot be sampled at all
+        return False
 
 
 def _sampled(sequence, modulated):

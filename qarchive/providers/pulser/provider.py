@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -157,15 +158,24 @@ class PulserProvider(Provider):
     def load_backend(self, get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calibration: Link | None) -> Any:
         """The emulator with its input: of Pulser's emulators each runs one sequence."""
         emulator = emulators.rebuild(get, job, emulators.class_of(backend))
-        self._rebuilt[emulator] = (job["input"], job["config"])
+        with suppress(TypeError):  # somebody else's may be no key, and is made a second time to be run
+            self._rebuilt[emulator] = (job["input"], job["config"])
         return emulator
 
     def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
         """The archived input on an emulator of the class of `backend`, which may be a class, or an emulator of anything."""
-        if not isinstance(backend, type) and self._rebuilt.get(unwrapped(backend)) == (job["input"], job["config"]):
-            return Repetition(unwrapped(backend)), (), emulators.load_run(get, job)
-        kind = backend if isinstance(backend, type) else emulators.kind_of(backend)
-        return Repetition(emulators.rebuild(get, job, kind)), (), emulators.load_run(get, job)
+        emulator = unwrapped(backend)
+        if not self._is_of(emulator, job):
+            kind = backend if isinstance(backend, type) else emulators.kind_of(backend)
+            emulator = emulators.rebuild(get, job, kind)
+        return Repetition(emulator), (), emulators.load_run(get, job)
+
+    def _is_of(self, emulator: Any, job: Mapping[str, Any]) -> bool:
+        """Whether an emulator was rebuilt for this job: another one would draw other noise from the same seed."""
+        try:
+            return self._rebuilt.get(emulator) == (job["input"], job["config"])
+        except TypeError:
+            return False
 
     def entry_points(self) -> Iterator[tuple[type, str]]:
         for kind in emulators.classes():
