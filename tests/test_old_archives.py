@@ -14,6 +14,14 @@ ARCHIVES = sorted(path.parent for path in (Path(__file__).parent / "data" / "arc
 READER = Path(__file__).parent.parent / "tools" / "reader.py"
 
 
+# The counts in a result of an SDK that is not Qiskit.
+STATES = {
+    "perceval": lambda result: [entry["results"] for entry in result.get("results_list", [result])],
+    "pulser": lambda result: [result.final_bitstrings],
+    "pasqal": lambda result: [result["counter"]],
+}
+
+
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.name)
 def kept(request, tmp_path):
     """(a copy of the archive, what was in it when it was made)."""
@@ -37,7 +45,7 @@ def test_every_job_is_there_and_says_what_it_said(kept):
             assert then["options"].items() <= job.config.get("options", {}).items()
             if then["counts"] is not None:
                 assert then["counts"] == [values["counts"] for values in job.data()][: len(then["counts"])]
-            found = [[each.phase, each.digest, each.qubits["T1"]] for each in job.calibrations]
+            found = [[each.phase, each.digest, each.qubits.get("T1")] for each in job.calibrations]
             assert found == then.get("calibrations", found)
             assert job.attachments == then.get("attachments", [])
         assert archive.verify(deep=True).findings == []
@@ -47,6 +55,12 @@ def test_the_sdk_reads_its_own_objects(kept):
     path, expected = kept
     with qarchive.open(path) as archive:
         for job, then in zip(archive.jobs(order="oldest"), expected["jobs"], strict=True):
+            if job.provider in STATES:
+                assert job.input is not None and job.native() is not None
+                if then["counts"]:
+                    found = STATES[job.provider](job.result())
+                    assert [{str(state): count for state, count in counts.items()} for counts in found] == then["counts"]
+                continue
             items = job.input if isinstance(job.input, list) else [job.input]
             circuits = [getattr(item, "circuit", item) for item in items]  # of a PUB, or the circuit itself
             assert [circuit.name for circuit in circuits] == then["names"]

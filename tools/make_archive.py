@@ -1,7 +1,7 @@
 """Keep a small archive of today's state for ever: `python tools/make_archive.py NAME` writes tests/data/archives/NAME/.
 
-Every later version must read it (`tests/test_old_archives.py`). Needs the extras `aer` and `ibm`; IBM's client talks to the
-server in `tests/servers/`. What ran is described in `expected.json`.
+Every later version must read it (`tests/test_old_archives.py`). Needs the extras `aer`, `ibm`, `perceval`, `pulser` and `pasqal`;
+the clients of clouds talk to the servers in `tests/servers/`. What ran is described in `expected.json`.
 """
 
 import json
@@ -9,6 +9,12 @@ import sys
 import warnings
 from pathlib import Path
 
+import numpy
+import perceval as pcvl
+import pulser
+from perceval.algorithm import Sampler
+from pulser.backend import BitStrings, Energy, StateResult
+from pulser_simulation import QutipBackendV2, QutipConfig
 from qiskit import QuantumCircuit, generate_preset_pass_manager
 from qiskit.circuit import Parameter
 from qiskit.primitives import StatevectorEstimator
@@ -17,12 +23,15 @@ from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 from qiskit_aer.primitives import SamplerV2
 from qiskit_ibm_runtime import IBMRuntimeError
 from qiskit_ibm_runtime import SamplerV2 as RuntimeSampler
+from requests import HTTPError
 
 import qarchive
 
 TESTS = Path(__file__).parent.parent / "tests"
 sys.path.insert(0, str(TESTS / "servers"))
-from ibm_server import IBMServer  # noqa: E402  it stands beside the tests
+from ibm_server import IBMServer  # noqa: E402  the servers stand beside the tests
+from pasqal_server import PasqalServer  # noqa: E402
+from quandela_server import QuandelaServer  # noqa: E402
 
 
 def main(folder: Path) -> None:
@@ -70,6 +79,12 @@ def main(folder: Path) -> None:
         archive.wrap(StatevectorEstimator(seed=9)).run([(bell.remove_final_measurements(inplace=False), ["ZZ", "XX"])]).result()
         with IBMServer(seed=10) as server:
             on_ibm(archive, server, bell)
+        photons(archive)
+        with QuandelaServer(seed=11) as server:
+            on_quandela(archive, server)
+        atoms(archive)
+        with PasqalServer(seed=12) as server:
+            on_pasqal(archive, server)
         jobs = [described(job) for job in archive.jobs(order="oldest")]
         kept = {"qarchive": qarchive.__version__, "id": archive.id, "jobs": jobs}
     for leftover in ("index", "locks", "quarantine"):
@@ -98,12 +113,81 @@ def on_ibm(archive: qarchive.Archive, server: IBMServer, circuit: QuantumCircuit
         pass
 
 
+def cnot() -> pcvl.Processor:
+    processor = pcvl.Processor("SLOS", pcvl.catalog["postprocessed cnot"].build_experiment())
+    processor.with_input(pcvl.BasicState([0, 1, 0, 1]))
+    processor.min_detected_photons_filter(2)
+    return processor
+
+
+def photons(archive: qarchive.Archive) -> None:
+    """Counts, probabilities, samples, and a run with iterations."""
+    pcvl.random_seed(1)
+    processor = archive.wrap(cnot())
+    processor.noise = pcvl.NoiseModel(transmittance=0.5, indistinguishability=0.9)
+    sampler = Sampler(processor)
+    sampler.sample_count(100)
+    sampler.probs()
+    sampler.samples(5)
+    sampler.add_iteration(input_state=pcvl.BasicState([1, 0, 1, 0]))
+    sampler.add_iteration(noise=pcvl.NoiseModel(g2=0.1))
+    sampler.sample_count(50)
+
+
+def on_quandela(archive: qarchive.Archive, server: QuandelaServer) -> None:
+    """A job that is done, one that waits, and one that was refused."""
+    processor = archive.wrap(server.remote_processor("qpu:belenos"))
+    processor.add(0, pcvl.catalog["postprocessed cnot"].build_experiment())
+    processor.with_input(pcvl.BasicState([0, 1, 0, 1]))
+    processor.min_detected_photons_filter(2)
+    sampler = Sampler(processor, max_shots_per_call=100_000)
+    job = sampler.sample_count.execute_async(20)
+    server.wait(job.id)
+    job.get_results()
+    server.hold()
+    sampler.sample_count.execute_async(30)
+    server.fail_next(400, path_contains="/job", method="POST")
+    try:
+        sampler.sample_count.execute_async(40)
+    except HTTPError:
+        pass
+
+
+def ramp() -> pulser.Sequence:
+    sequence = pulser.Sequence(pulser.Register.square(2, 6, prefix="q"), pulser.MockDevice)
+    sequence.declare_channel("rydberg", "rydberg_global")
+    peak = sequence.declare_variable("peak")
+    sequence.add(pulser.Pulse.ConstantPulse(200, peak, 0, 0), "rydberg")
+    sequence.measure("ground-rydberg")
+    return sequence
+
+
+def atoms(archive: qarchive.Archive) -> None:
+    """States and observables that Pulser itself cannot serialize, and bit strings."""
+    numpy.random.seed(3)
+    observables = [StateResult(), BitStrings(num_shots=50), Energy()]
+    archive.wrap(QutipBackendV2(ramp().build(peak=7), config=QutipConfig(observables=observables))).run()
+
+
+def on_pasqal(archive: qarchive.Archive, server: PasqalServer) -> None:
+    """An open batch with two jobs that are done and one that was added and waits."""
+    client = archive.wrap(server.client())
+    variables = ({"runs": 20, "variables": {"peak": peak}} for peak in (5, 6))
+    batch = client.create_batch(ramp().to_abstract_repr(), list(variables), open=True, device_type="EMU_FREE", tags=["kept"])
+    server.wait(batch.ordered_jobs[-1].id)
+    batch.refresh()
+    for job in batch.ordered_jobs:
+        assert job.result
+    server.hold()
+    batch.add_jobs([{"runs": 30, "variables": {"peak": 7}}])
+
+
 def described(job: qarchive.Job) -> dict:
     data = job.data() if job.status == "DONE" else []
     counts = [values.get("counts") for values in data] if all("counts" in values for values in data) and data else None
-    return {"id": job.id, "status": job.status, "created": job.created.isoformat(), "names": job.names, "labels": job.labels,
+    return {"id": job.id, "provider": job.provider, "status": job.status, "created": job.created.isoformat(), "names": job.names, "labels": job.labels,
             "options": {name: value for name, value in job.config.get("options", {}).items() if type(value) in (int, bool, str)},
-            "calibrations": [(found.phase, found.digest, found.qubits["T1"]) for found in job.calibrations],
+            "calibrations": [(found.phase, found.digest, found.qubits.get("T1")) for found in job.calibrations],
             "attachments": job.attachments,
             "counts": counts, "text": job.text(), "error": job.error,
             "seal": job.seal if job.outcome else None}  # fmt: skip
