@@ -15,6 +15,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_X
     ("Authorization: Bearer abcdef0123456789", "Authorization: [redacted bearer]"),
     ("crn:v1:bluemix:public:quantum-computing:us-east:a/0123:4567::", "[redacted crn]"),
     ("https://me:hunter22@example.org/x", "https://[redacted userinfo]@example.org/x"),
+    ("https://s3.example.org/r?X-Amz-Date=1&X-Amz-Signature=0a1b2c&x=1",
+     "https://s3.example.org/r?X-Amz-Date=1&[redacted presigned]&x=1"),
     ("ghp_0123456789abcdefghij", "[redacted key]"),
 ])  # fmt: skip
 def test_a_credential_in_a_text_is_replaced_by_what_it_was(secret, left):
