@@ -48,6 +48,7 @@ class Archive:
         config.check("on_error", on_error)
         self._store = store
         self._recorder = capture.Recorder(store, on_error)
+        self._recorder.way = Way(self)
         store.on_fork(self._recorder.after_fork)
 
     @property

@@ -89,6 +89,7 @@ class Recorder:
 
     def __init__(self, store: Store, on_error: str):
         self.store, self.on_error = store, on_error
+        self.way: Any = self  # what wrapped objects get: the archive's, which can also look
         self._forget()
         _recorders.add(self)
 
@@ -193,8 +194,7 @@ class Recorder:
 
     def record(self, provider: Provider, job: Any) -> Link:
         """Record an SDK job that runs or has ended; the same job again is the same record."""
-        with self._mutex:
-            found = self._known.get(job)
+        found = self._recorded(job)
         if found is None:
             found = self.find(provider, provider.job_id(job))
         if found is not None:
@@ -210,7 +210,7 @@ class Recorder:
         """Run an archived job again, as a child of the first; the new job."""
         children: list[Link] = []
         with scope(parent=parent, children=children):
-            provider.wrap(target, self).run(*args, **kwargs)
+            provider.wrap(target, self.way).run(*args, **kwargs)
         if not children:
             raise NotFound(f"a record of job {parent} run again", str(self.store.path), "the warning that came with it says why")
         return children[-1]
@@ -225,12 +225,19 @@ class Recorder:
         folded = self.folded(found.digest)
         if folded.current is None or (folded.status in model.TERMINAL and not _may_still_bring(provider, folded)):
             return
-        with self._mutex:
-            if job in self._known:
-                return
+        if self._recorded(job) is not None:
+            return
         running = _Running(self, None, provider)
         running.job, running.attempt, running.remote, running.written = found, Link(folded.current.digest), True, True
         self._follow(running, job)
+
+    def _recorded(self, job: Any) -> Link | None:
+        """The record of an SDK job that this process has met, where that can be told from the object alone."""
+        try:
+            with self._mutex:
+                return self._known.get(job)
+        except TypeError:
+            return None  # it cannot be referred to weakly, or has no hash
 
     def folded(self, job: bytes) -> model.Folded:
         """All records of a job and what they add up to."""

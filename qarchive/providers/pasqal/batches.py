@@ -53,7 +53,8 @@ class Known:
         return {**self.answer, "sequence_builder": self.builder} if self.whole else None
 
 
-_known: "OrderedDict[str, Known]" = OrderedDict()
+_looked_through: weakref.WeakKeyDictionary[Any, dict[str, list[str]]] = weakref.WeakKeyDictionary()
+_known: OrderedDict[str, Known] = OrderedDict()
 _mutex = threading.Lock()
 
 
@@ -102,12 +103,16 @@ def seen(recorder: Recorder, provider: Any, batch: Known) -> None:
 
 
 def find(recorder: Recorder, batch: Known) -> None:
-    """Look in the archive for the jobs of a batch of which no answer has told any."""
+    """Look in the archive for the jobs of a batch of which no answer has told any. The archive is looked through once."""
     if batch.jobs:
         return
-    for job in recorder.jobs(provider=PROVIDER, limit=_LOOKED_THROUGH):
-        if batch.id in batches_of(job):
-            batch.jobs.insert(0, job.provider_job)
+    if recorder not in _looked_through:
+        found: dict[str, list[str]] = {}
+        for job in recorder.jobs(provider=PROVIDER, limit=_LOOKED_THROUGH):
+            for batch_id in batches_of(job):
+                found.setdefault(batch_id, []).insert(0, job.provider_job)
+        _looked_through[recorder] = found
+    batch.met(_looked_through[recorder].get(batch.id, ()))
 
 
 def from_archive(recorder: Recorder, batch: Known) -> dict[str, Any] | None:

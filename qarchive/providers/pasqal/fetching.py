@@ -21,8 +21,7 @@ _DENIED = frozenset({401, 403})
 
 def sent(job: Held) -> Sent:
     """The ids of a job that was accepted."""
-    project = job.raw.get("project_id") or project_of(job.client)
-    return Sent(job.id, batch=job.raw.get("batch_id"), instance=answers.instance(job.client.endpoints.core, project))
+    return Sent(job.id, batch=job.raw.get("batch_id"), instance=_instance(job.client, job.raw))
 
 
 def retrieve(client: Any, job_id: str, origin: Origin | None) -> Held:
@@ -31,16 +30,26 @@ def retrieve(client: Any, job_id: str, origin: Origin | None) -> Held:
     try:
         raw = there.job(job_id)
         job = Held(client, raw)
-        project = raw.get("project_id") or project_of(client)
-        if origin is not None and origin.instance not in (None, answers.instance(client.endpoints.core, project)):
-            raise BadInput(f"job {job_id}", "it was sent to another project or another cloud", "give a client of that one")
+        if origin is not None and origin.instance not in (None, _instance(client, raw)):
+            raise _elsewhere(job_id)
         if raw.get("batch_id"):
             job.batch = there.batch(raw["batch_id"])
         if answers.word(raw) == "DONE":
             job.results = there.results(job_id)
     except Unanswered as error:
+        if error.status == 404 and origin is not None and origin.instance not in (None, _instance(client, {})):
+            raise _elsewhere(job_id) from None
         raise raised(error, f"job {job_id}") from None
     return job
+
+
+def _instance(client: Any, raw: Mapping[str, Any]) -> str:
+    core = getattr(getattr(client, "endpoints", None), "core", "")
+    return answers.instance(core, raw.get("project_id") or project_of(client))
+
+
+def _elsewhere(job_id: str) -> BadInput:
+    return BadInput(f"job {job_id}", "it was sent to another project or another cloud", "give a client of that one")
 
 
 def raised(error: Unanswered, what: str) -> Exception:

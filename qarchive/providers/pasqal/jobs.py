@@ -53,6 +53,7 @@ class Held:
         if late:
             self.ending = True
             follower.ended()
+            release(self)
 
     def answered(self, raw: Mapping[str, Any]) -> None:
         """The service said how the job stands: a whole answer, or its status alone."""
@@ -96,7 +97,9 @@ class Held:
         release(self)
 
 
+_OVER = 100_000  # ids
 _held: dict[str, Held] = {}
+_over: dict[str, None] = {}  # jobs whose outcomes were written in this process
 _mutex = threading.Lock()
 
 
@@ -118,10 +121,18 @@ def held(job_id: str) -> Held | None:
 
 
 def release(job: Held) -> None:
-    """Nobody follows it any more."""
+    """It is over: nobody follows it any more."""
     with _mutex:
+        while len(_over) >= _OVER:
+            del _over[next(iter(_over))]
+        _over[job.id] = None
         if _held.get(job.id) is job:
             del _held[job.id]
+
+
+def is_over(job_id: str) -> bool:
+    """Whether there is nothing to be learnt of a job any more, to this process."""
+    return job_id in _over
 
 
 def unnoticed(what: str, look: Any, *args: Any) -> Any:

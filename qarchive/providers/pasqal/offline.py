@@ -11,11 +11,12 @@ from ...errors import BadInput, NotFinished
 from .answers import ENDED
 from .clients import CLIENT, CONNECTION, SDK, client_of, is_a, pasqal
 from .jobs import Held
-from .shelf import Shelf, job_answer, page
+from .shelf import Shelf, page
 
 _SENDS = ("send_batch", "add_jobs", "rebatch", "close_batch", "cancel_batch", "cancel_batches", "cancel_job", "cancel_jobs",
           "set_batch_tags", "send_workload", "get_workload", "cancel_workload", "get_all_active_projects",
           "_authenticated_request", "_request_with_status_check", "_download_results")  # fmt: skip
+_ENOUGH = {"batch_id", "project_id", "created_at", "updated_at"}  # of an answer about a job, for the SDK to make one of it
 
 
 def replay(native: Any, archive: Any) -> Any:
@@ -49,13 +50,13 @@ def held(job: Any) -> Held | None:
     client = getattr(job, "_client", None)
     if not hasattr(client, "shelf"):
         return None
-    record = client.shelf.jobs()[job.id]
-    outcome = record.outcome or {}
+    entry = client.shelf.jobs()[job.id]
+    record, outcome = entry.job, entry.outcome
     known = outcome.get("volatile", {})
     found = Held(client, known.get("job") or client.get_job(job.id))
     found.final = found.final and "volatile.job" not in {gap["what"] for gap in outcome.get("gaps", ())}
     found.batch = known.get("batch")
-    found.results = record.result() if "result" in outcome else None
+    found.results = record.result() if entry.has_result else None
     return found
 
 
@@ -67,7 +68,7 @@ def _client(kind: type, native: Any, archive: Any) -> Any:
 
     made = object.__new__(kind)
     getattr(pasqal(SDK[0]), SDK[1]).__init__(made, client_class=make)
-    made._wait_for_job_terminal = made._wait_for_batch_terminal = lambda entry_id: _ended(made._client, entry_id)
+    made._wait_for_job_terminal = lambda job_id: _ended(made._client, job_id)
     return made
 
 
@@ -109,9 +110,9 @@ def _archived_class() -> type:
             return {"id": str(job_id), "status": self._job(job_id)["status"]}
 
         def get_job_results(self, job_id: str) -> dict[str, Any] | None:
-            job = self._record(job_id)
-            if "result" in (job.outcome or {}):
-                return job.result()
+            entry = self._entry(job_id)
+            if entry.has_result:
+                return entry.job.result()
             if self._job(job_id)["status"] == "DONE":
                 raise BadInput(f"the results of job {job_id}", "they are not in the archive", "`qarchive sync` gets them")
             return None
@@ -130,7 +131,7 @@ def _archived_class() -> type:
         def get_public_device_specs(self) -> dict[str, str]:
             return self.shelf.devices()
 
-        def _record(self, job_id: Any) -> Any:
+        def _entry(self, job_id: Any) -> Any:
             found = self.shelf.jobs().get(str(job_id))
             return found if found is not None else self._missing("Job", job_id)
 
@@ -139,15 +140,14 @@ def _archived_class() -> type:
             return found if found is not None else self._missing("Batch", batch_id)
 
         def _job(self, job_id: Any, with_sequence: bool = False) -> dict[str, Any]:
-            record = self._record(job_id)
-            told = (record.outcome or {}).get("volatile", {}).get("job", {})
-            if told.keys() >= {"batch_id", "created_at", "project_id"}:
-                return job_answer(record, told["batch_id"], {}, with_sequence)
+            entry = self._entry(job_id)
+            if entry.told.keys() >= _ENOUGH:
+                return entry.answer(entry.told["batch_id"], {}, with_sequence)
             for batch in self.shelf.batches().values():
                 for answer in batch.job_answers(with_sequence):
-                    if answer["id"] == str(job_id):
+                    if answer["id"] == entry.id:
                         return answer
-            return job_answer(record, "", {}, with_sequence)
+            return entry.answer("", {}, with_sequence)
 
         @staticmethod
         def _missing(kind: str, entry_id: Any) -> Any:

@@ -8,7 +8,7 @@ from ...columns import pack_counts, pack_memory, unpack_counts, unpack_memory
 from ...errors import BadInput, NotEncodable
 from ...values import Typed
 from ..base import Get, Outcome, Stage
-from .answers import kept, state, word
+from .answers import kept, state
 from .texts import with_uuids, without_uuids
 
 RESULT = "pasqal.result"
@@ -91,10 +91,11 @@ def counts(get: Get, outcome: Mapping[str, Any], index: int) -> dict[str, int]:
 
 
 def data(get: Get, outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """What came out, by name: counter, raw, and of serialised results the values of each observable at every time, by its tag."""
+    """What came out, by name: `counts` (the service's counter), raw, and of serialised results the values of each observable at
+    every time, by its tag."""
     found = load_result(get, outcome)
     serialised = found.pop(SERIALISED, None)
-    shown = {name: item for name, item in found.items() if item is not None}
+    shown = {"counts" if name == COUNTER else name: item for name, item in found.items() if item is not None}
     try:
         plain = json.loads(serialised) if serialised is not None else {}
         shown |= {tag: plain["results"].get(uuid) for tag, uuid in plain.get("tagmap", {}).items()}
@@ -102,11 +103,6 @@ def data(get: Get, outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
     except (ValueError, AttributeError, KeyError, TypeError):  # not of the form that Pulser 1.9 writes
         return [{**shown, SERIALISED: serialised}]
     return [shown | ({"times": times} if times else {})]
-
-
-def ended_word(outcome: Mapping[str, Any]) -> str:
-    """The service's word in an outcome."""
-    return outcome.get("provider_status") or word(outcome.get("volatile", {}).get("job", {}))
 
 
 def _is_packed(name: str, value: Any) -> bool:

@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from ...errors import BadInput
+from ...values import Link
 from .. import hooks
 from ..base import Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
-from . import answers, calls, clients, fetching, jobs, offline, outcomes, refusals, texts
+from ..pulser.provider import PulserProvider
+from . import again, answers, calls, clients, fetching, jobs, offline, outcomes, refusals, texts
 from .jobs import Held
 from .watching import Answer, Watcher, parts
 
@@ -26,10 +28,11 @@ class PasqalProvider(Cloud):
 
     def __init__(self):
         self._watcher = Watcher(self)
+        self._pulser = PulserProvider()
         self._retrieved: dict[int, tuple[weakref.ref, Held]] = {}
 
     def owns(self, native: Any) -> bool:
-        if isinstance(native, Held):
+        if isinstance(native, (Held, again.Resend)):
             return True
         if clients.is_a(native, clients.BACKEND, clients.RESULTS):
             return clients.client_of(native) is not None
@@ -41,6 +44,10 @@ class PasqalProvider(Cloud):
             if clients.is_a(native, kind):
                 hint = "give it to `archive.record`" if kind is clients.JOB else "fetch its jobs with `archive.fetch(client, id)`"
                 raise BadInput(what, "it was sent before; wrap the client that sends", hint)
+        if isinstance(native, again.Resend):
+            if hooks.recorder_of(clients.client_of(native.client)) is None:
+                raise BadInput("this client of Pasqal's", "nobody records it", "wrap it first: `archive.wrap(client)`")
+            return native
         hooks.instrument(self, lasting=True)
         hooks.mark(clients.client_of(native), recorder)
         return native
@@ -106,13 +113,7 @@ class PasqalProvider(Cloud):
 
     def load_input(self, get: Get, job: Mapping[str, Any]) -> Any:
         """Arguments of `create_batch`: `serialized_sequence`, and `jobs`, a list of the one job. Needs no SDK."""
-        value = get(job["input"])
-        if value["type"] != calls.INPUT:
-            raise BadInput("the input of this job", "it is not in the archive", "see the gaps of the job")
-        asked = {name: item for name, item in value.items() if name not in ("type", "builder", "sequence")}
-        if "sequence" in value:
-            asked["serialized_sequence"] = texts.sequence_text(get, value["sequence"])
-        return {"serialized_sequence": texts.sequence_text(get, value.get("builder")), "jobs": [asked]}
+        return again.load_input(get, job)
 
     def load_result(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> Any:
         """What `Job.full_result` was. Needs no SDK."""
@@ -134,6 +135,20 @@ class PasqalProvider(Cloud):
         if held is None:
             raise BadInput("the sequence of this job", "it is not in the archive", "see the gaps of the job")
         return [texts.sequence_text(get, held)]
+
+    def load_backend(self, get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calibration: Link | None) -> Any:
+        """Pulser's emulator over the job's sequence, of a QPU with the noise that its specifications told."""
+        return again.emulator(get, job, backend)
+
+    def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
+        return again.load_call(get, job, backend)
+
+    def put_attachment(self, stage: Stage, value: Any) -> dict | None:
+        """A Sequence of Pulser's."""
+        return self._pulser.put_attachment(stage, value)
+
+    def load_attachment(self, get: Get, value: Mapping[str, Any]) -> Any:
+        return self._pulser.load_attachment(get, value)
 
     def replay(self, native: Any, archive: Any) -> Any:
         return offline.replay(native, archive)

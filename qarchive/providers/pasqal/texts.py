@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ...values import Link
+from ...errors import NotEncodable
 from ..base import Get, Stage
 from ..pulser.sequences import REGISTER, SEQUENCE, put_device
 
@@ -33,13 +33,13 @@ def put_sequence(stage: Stage, text: str) -> dict[str, Any]:
     device, rest = plain["device"], dict(plain)
     register = {name: rest.pop(name) for name in _OF_REGISTER if name in rest}
     del rest["device"]
-    value = {"type": SEQUENCE, "device": put_device(stage, device), "sequence": rest,
-             "register": stage.put("register", {"type": REGISTER, **register})}  # fmt: skip
-    found: dict[str, Any] = {"sequence": stage.put("sequence", value)}
-    if json.dumps(plain) != text:
-        return found | {"text": text}
-    order = {"order": _order(plain | {"device": None}), "device": stage.put("keys", {"order": _order(device)})}
-    return found | {"keys": stage.put("keys", order)}
+    try:
+        value = {"type": SEQUENCE, "device": put_device(stage, device), "sequence": rest,
+                 "register": stage.put("register", {"type": REGISTER, **register})}  # fmt: skip
+        found: dict[str, Any] = {"sequence": stage.put("sequence", value)}
+    except NotEncodable:  # it is nested too deep
+        return {"text": text}
+    return found | _put_keys(stage, plain, text, device)
 
 
 def sequence_text(get: Get, held: Mapping[str, Any] | None) -> str | None:
@@ -59,10 +59,24 @@ def put_specs(stage: Stage, text: str) -> dict[str, Any]:
     plain = _object(text)
     if plain is None:
         return {"text": text}
-    found: dict[str, Any] = {"device": put_device(stage, plain)}
+    try:
+        device = put_device(stage, plain)
+    except NotEncodable:
+        return {"text": text}
+    return {"device": device, **_put_keys(stage, plain, text)}
+
+
+def _put_keys(stage: Stage, plain: dict, text: str, device: dict | None = None) -> dict[str, Any]:
+    """The order of the keys, with which `plain` is the text again; where that is not enough the text itself."""
     if json.dumps(plain) != text:
-        return found | {"text": text}
-    return found | {"keys": stage.put("keys", {"order": _order(plain)})}
+        return {"text": text}
+    try:
+        if device is None:
+            return {"keys": stage.put("keys", {"order": _order(plain)})}
+        order = {"order": _order(plain | {"device": None}), "device": stage.put("keys", {"order": _order(device)})}
+        return {"keys": stage.put("keys", order)}
+    except NotEncodable:  # orders are nested twice as deep
+        return {"text": text}
 
 
 def specs_text(get: Get, held: Mapping[str, Any]) -> str | None:
@@ -77,11 +91,6 @@ def device_name(text: str | None) -> str | None:
     device = (_object(text) or {}).get("device") if text is not None else None
     name = device.get("name") if type(device) is dict else device
     return name if type(name) is str else None
-
-
-def device_of(get: Get, held: Mapping[str, Any]) -> Link | None:
-    """The blob of the device that a sequence is on."""
-    return get(held["sequence"])["device"] if "sequence" in held else None
 
 
 def _object(text: Any) -> dict | None:

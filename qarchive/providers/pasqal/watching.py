@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from ...errors import QArchiveError
 from ...values import Link
 from .. import hooks
 from ..base import Recorder
@@ -21,6 +22,7 @@ from .clients import BATCH, CLIENT, SDK, classes, pasqal
 from .jobs import Held, unnoticed
 from .wire import Unanswered, wire
 
+_ENDED = frozenset({"REFUSED", "CANCELLED", "TIMED_OUT", "ERROR"})  # no results will come
 _SEEN = 20_000  # ids of jobs that are none of the archive's
 _within: ContextVar[frozenset[str]] = ContextVar("qarchive_pasqal_within", default=frozenset())
 _retried: ContextVar[str | None] = ContextVar("qarchive_pasqal_retried", default=None)
@@ -70,7 +72,8 @@ class Watcher:
                 if name in vars(kind):
                     yield kind, name, functools.partial(_replacement, name, look)
         base = getattr(pasqal(CLIENT[0]), CLIENT[1])
-        yield base, "_request_with_status_check", refusals.noting
+        if "_request_with_status_check" in vars(base):  # else no refusal can be proven
+            yield base, "_request_with_status_check", refusals.noting
         yield getattr(pasqal(SDK[0]), SDK[1]), "__init__", self._constructor
         yield getattr(pasqal(BATCH[0]), BATCH[1]), "retry", _retrying
 
@@ -94,8 +97,9 @@ class Watcher:
         return self._sent(recorder, Call(client, asked, list(asked.get("jobs") or ())), send, "created")
 
     def _add_jobs(self, recorder: Recorder, client: Any, send: Callable[[], Any], batch_id: Any, jobs_data: Any, *_: Any) -> Any:
-        call = unnoticed("what is known of the batch", self._adding, recorder, client, str(batch_id), list(jobs_data))
-        return send() if call is None else self._sent(recorder, call, send, "jobs added")
+        asked = list(jobs_data) if isinstance(jobs_data, (list, tuple)) else []
+        call = unnoticed("what is known of the batch", self._adding, recorder, client, str(batch_id), asked)
+        return self._sent(recorder, call or Call(client, None, asked, str(batch_id)), send, "jobs added")
 
     def _adding(self, recorder: Recorder, client: Any, batch_id: str, asked: list) -> Call:
         batch = known(batch_id)
@@ -123,8 +127,7 @@ class Watcher:
             batch.builder, batch.whole = answer.call.builder, True  # an answer may leave out what was sent
         batch.met(job.id for job in new)
         batches.happened(recorder, self._provider, batch, name, answer.raw, [job.raw for job in new])
-        ids = {job.id for job in new}
-        self._each(self._job, recorder, answer.call.client, [job for job in answer.raw.get("jobs") or () if job["id"] not in ids])
+        self._each(self._job, recorder, answer.call.client, answer.raw.get("jobs") or ())
 
     def _rebatch(
         self, recorder: Recorder, client: Any, send: Callable[[], Any], batch_id: Any, filters: Any = None, *_: Any
@@ -203,7 +206,6 @@ class Watcher:
     def _batch(self, recorder: Recorder, client: Any, raw: Mapping[str, Any]) -> None:
         batch = known(raw["id"])
         batch.learn(raw)
-        batches.find(recorder, batch)
         self._each(self._job, recorder, client, raw.get("jobs") or ())
         batches.seen(recorder, self._provider, batch)
 
@@ -217,7 +219,9 @@ class Watcher:
             self._changed(recorder, client, raw["id"], "cancelled", raw)
 
     def _job(self, recorder: Recorder, client: Any, raw: Mapping[str, Any]) -> None:
-        there = jobs.held(raw["id"]) or self._taken_up(recorder, Held(client, raw))
+        there = jobs.held(raw["id"])
+        if there is None and not jobs.is_over(raw["id"]):
+            there = self._taken_up(recorder, Held(client, raw))
         if there is None:
             return
         if "batch_id" in raw:
@@ -231,13 +235,18 @@ class Watcher:
         strangers = self._strangers.setdefault(recorder, {})
         if job.id in strangers:
             return None
-        recorder.resume(self._provider, job)
-        there = jobs.held(job.id)
-        if there is None:
+        try:
+            archived = recorder.job(job.id)
+        except QArchiveError:
             while len(strangers) >= _SEEN:
                 strangers.pop(next(iter(strangers)))
             strangers[job.id] = None
-        return there
+            return None
+        if archived.status in _ENDED or "result" in (archived.outcome or {}):
+            jobs.release(job)
+            return None
+        recorder.resume(self._provider, job)
+        return jobs.held(job.id)
 
     @staticmethod
     def _each(look: Callable, recorder: Recorder, client: Any, raws: Any) -> None:
@@ -262,7 +271,10 @@ def parts(answer: Answer) -> list[Held]:
                 listed = []
         before = set(known(raw["id"]).jobs)
         new = [job for job in in_order(listed or ()) if job["id"] not in before]
-        found = matched(call.jobs, new[-len(call.jobs) :] if call.jobs else []) or matched(call.jobs, new) or []
+        found = matched(call.jobs, new[-len(call.jobs) :]) if call.jobs else []
+        if found is None and before:  # somebody else has added jobs at the same moment
+            found = matched(call.jobs, new)
+        found = found or []
         answer.jobs = [Held(call.client, {"batch_id": raw["id"], "project_id": raw.get("project_id"), **job}) for job in found]
     return answer.jobs
 

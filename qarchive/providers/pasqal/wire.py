@@ -72,7 +72,7 @@ class Wire:
         client = self._there()
         if not is_own(client, "get_device_specs_dict"):
             return self._itself(client.get_device_specs_dict)
-        if client.authenticator is not None and "get_devices_specs" in client._get_api_urls():
+        if getattr(client, "authenticator", None) is not None and "get_devices_specs" in client._get_api_urls():
             return self._data("get_devices_specs", within_s=SOON_S)
         return {entry["device_type"]: entry["specs"] for entry in self._data("get_public_devices_specs", within_s=SOON_S)}
 
@@ -166,10 +166,10 @@ class Wire:
     ) -> dict:
         client = self._there()
         try:
-            url = client._get_url(endpoint, **path)
-        except ValueError as error:
+            url, authenticated = client._get_url(endpoint, **path), client.authenticator is not None
+        except Exception as error:  # clients are anybody's
             raise Unanswered(str(error)) from None
-        answer = _json(self._text(url, dict(parameters or {}), within_s, client.authenticator is not None))
+        answer = _json(self._text(url, dict(parameters or {}), within_s, authenticated))
         if type(answer) is not dict or "data" not in answer:
             raise Unanswered("the answer is not of Pasqal's form")
         return answer
