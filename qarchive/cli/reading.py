@@ -18,7 +18,13 @@ from .shell import complete_job, json_option, opened
 
 _PAGE = 200
 _BLOBS = 12  # shown of a job
-_MAIN = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime", "numpy", "scipy")
+# The packages that are shown of an environment, by provider; --json lists all.
+_QISKIT = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")
+_SDKS = {
+    "perceval": ("perceval-quandela", "exqalibur"),
+    "pulser": ("pulser-core", "pulser-simulation", "qutip"),
+    "pasqal": ("pasqal-cloud", "pulser-core"),
+}
 _AGO = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 job_argument = click.argument("reference", metavar="JOB", shell_complete=complete_job)
@@ -308,7 +314,8 @@ def _show_text(job: Job, read: _Reader) -> None:
         packages = environment.get("packages", {})
         _section("environment")
         system = f"{environment.get('python')} on {environment.get('system')} {environment.get('machine')}"
-        found = [(name, output.clean(packages[name])) for name in _MAIN if name in packages]
+        found = [(name, output.clean(packages[name])) for name in (*_SDKS.get(job.provider, _QISKIT), "numpy", "scipy")
+                 if name in packages]  # fmt: skip
         output.pairs([("python", output.clean(system)), *found], indent="  ")
     if calibrations := read(lambda: job.calibrations):
         _section("calibrations")
@@ -320,7 +327,8 @@ def _show_text(job: Job, read: _Reader) -> None:
         output.pairs([(output.clean(gap["what"]), output.clean(gap["reason"])) for gap in job.gaps], indent="  ")
     _section("history")
     rows = [(entry["digest"][:12], output.second(entry["created"]) if "created" in entry else "-", entry["type"],
-             entry.get("status", "")) for entry in job.history]  # fmt: skip
+             entry.get("name" if entry["type"] in ("event", "attachment") else "status", ""))
+            for entry in job.history]  # fmt: skip
     output.Table(("", "", "", ""), indent="  ").write([tuple(map(output.clean, row)) for row in rows])
     blobs = read(lambda: job.blobs) or []
     if blobs:
