@@ -157,8 +157,7 @@ def direct_call(asked: Any, command: str, args: tuple, kwargs: dict, original: C
 
 
 def _of_computer(computer: Any) -> dict[str, Any]:
-    noise = computer.noise
-    return {"noise": noise, "parameters": dict(computer.parameters), "mitigations": computer.mitigations}
+    return {"noise": computer.noise, "parameters": dict(computer.parameters)}
 
 
 def call_of_computation(computer: Any, computation: Any) -> Call:
@@ -170,6 +169,6 @@ def call_of_computation(computer: Any, computation: Any) -> Call:
         owner=type(computer).__qualname__,
         iterations=list(iterations),
         parameters=dict(computation.parameters),
-        settings=_of_computer(computer),
+        settings=_of_computer(computer) | {"mitigations": computer.mitigations},
         name=computation.job_name if computation.job_name != computation.command.name else None,
     )

@@ -1,6 +1,5 @@
 """What a cloud can still say of a job: its status and results. It gives neither input nor platform back."""
 
-import copy
 import hashlib
 from typing import Any
 
@@ -11,7 +10,7 @@ from ..sdk import sdk
 from . import platforms
 from .objects import REMOTE_JOBS, handler_of, is_a
 from .payloads import put_payload
-from .platforms import address, asking, kind_of, patient_copy, put_details, put_platform
+from .platforms import address, asking, kind_of, named, patient_copy, put_details, put_platform, secrets_of
 from .remote import FINAL, ON_THE_WAY, RemoteRun
 
 _REFUSES = frozenset({401, 403})
@@ -35,15 +34,12 @@ def connect() -> Any:
 
 def retrieve(client: Any, provider_job: str, origin: Origin | None) -> RemoteRun:
     """The job, with its status. Raises NotFound, BadInput."""
-    handler = copy.copy(client)
+    handler = client
     if origin is not None:
         if origin.instance is not None and origin.instance != instance_of(client):
             hint = f"give a processor of the cloud that it was sent to: {address(client)} is another one"
             raise BadInput(f"job {provider_job}", "it was sent to another cloud", hint)
-        if hasattr(type(handler), "name"):  # of Kipu and Scaleway: whose job it is is in the handler itself
-            handler = client
-        else:
-            handler.name = origin.backend
+        handler = named(client, origin.backend)
     run = RemoteRun(handler, provider_job)
     run.status = ask(run, "get_job_status")
     return run
@@ -98,12 +94,9 @@ def calibration(stage: Stage, client: Any, backend: str, asks: platforms.Platfor
 
 def _handler_for(client: Any, backend: str) -> Any:
     """The same handler for a platform; those of Kipu and Scaleway are of one platform only."""
-    if hasattr(type(client), "name"):
-        if client.name != backend:
-            raise BadInput(f"the platform {backend}", f"the handler that was given is of {client.name}", "give one of it")
-        return client
-    handler = copy.copy(client)
-    handler.name = backend
+    handler = named(client, backend)
+    if handler.name != backend:
+        raise BadInput(f"the platform {backend}", f"the handler that was given is of {client.name}", "give one of it")
     return handler
 
 
@@ -111,6 +104,7 @@ def fetch(stage: Stage, native: Any, run: RemoteRun, asks: platforms.Platforms) 
     """Everything that can still be known of a job that was not captured."""
     if run.id is None:
         raise BadInput("a RemoteJob", "it was not sent yet", "wrap its processor before it is, or record it afterwards")
+    stage.conceal(*secrets_of(run.handler))
     if run.status is None:
         run.status = ask(run, "get_job_status")
     name = run.handler.name
@@ -141,33 +135,24 @@ def _created(run: RemoteRun) -> Timestamp:
 
 def describe(stage: Stage, handler: Any, body: dict, asks: platforms.Platforms) -> Execution:
     """Everything about a job that is about to be sent, with the platform's details of now."""
+    stage.conceal(*secrets_of(handler))
     input_link, config, known = put_payload(stage, body)
     return Execution("perceval", input=input_link, config=config, **_platform(stage, handler, asks), **known)
 
 
 def again(stage: Stage, handler: Any, job: dict, asks: platforms.Platforms) -> Execution:
     """The same for a job that its cloud runs again."""
+    stage.conceal(*secrets_of(handler))
     return Execution("perceval", input=job["input"], config=job["config"], **_platform(stage, handler, asks))
 
 
 def _platform(stage: Stage, handler: Any, asks: platforms.Platforms) -> dict[str, Any]:
-    stage.conceal(*secrets_of(handler))
     name = str(handler.name)
     found = platforms.capture(stage, asks, handler, "calibration")
     details, at = found if found is not None else (None, None)
     calibration = None if details is None else put_details(stage, name, details)
     return {"kind": kind_of(name, details), "backend_name": name, "backend": put_platform(stage, name, details),
             "calibration": calibration, "captured": at, "remote": True}  # fmt: skip
-
-
-def secrets_of(handler: Any) -> list[str]:
-    """What of a handler must never be stored: its token, and proxies, which may hold passwords."""
-    found = [getattr(handler, "token", None), getattr(handler, "_token", None)]
-    headers = getattr(handler, "headers", None)
-    found += [str(item).removeprefix("Bearer ") for item in headers.values()] if isinstance(headers, dict) else []
-    proxies = getattr(handler, "proxies", None)
-    found += list(proxies.values()) if isinstance(proxies, dict) else []
-    return [item for item in found if isinstance(item, str)]
 
 
 def client_of(native: Any) -> Any | None:

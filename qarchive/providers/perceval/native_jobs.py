@@ -7,10 +7,11 @@ from typing import Any
 from ...errors import BadInput, NotFound
 from ..sdk import sdk
 from .objects import REMOTE_COMPUTERS, REMOTE_PROCESSORS, handler_of, is_a
-from .outcomes import load_result
+from .outcomes import DRAWING, conversion_in, load_result
 from .payloads import PAYLOAD, load_payload
 from .platforms import DETAILS, load_details
 from .remote import FINAL, ON_THE_WAY
+from .values import from_plain
 
 _WORDS = {status: word for word, status in (*ON_THE_WAY.items(), *FINAL.items())} | {
     "SENDING": "waiting", "REFUSED": "error", "PARTIAL": "canceled", "TIMED_OUT": "canceled", "UNKNOWN": "unknown"}  # fmt: skip
@@ -100,9 +101,12 @@ class Offline:
         outcome = job.outcome or {}
         if "result" not in outcome:
             return {"results": None, "job_id": job_id}
+        kept = job.get(outcome["result"])
         results = dict(load_result(job.get, outcome))
         context = results.get("job_context")
-        if isinstance(context, Mapping) and "unconverted" not in job.get(outcome["result"]):
+        if "received" in kept and conversion_in(results) not in DRAWING:
+            results = dict(from_plain(kept["received"]))  # Perceval converts it again, to the same
+        elif isinstance(context, Mapping) and "unconverted" not in kept:
             results["job_context"] = {name: item for name, item in context.items() if name != "result_mapping"}
         text = json.dumps(sdk("perceval.serialization", "a result", "perceval").serialize(results))
         return {**outcome.get("volatile", {}).get("answer", {}), "job_id": job_id, "results": text}

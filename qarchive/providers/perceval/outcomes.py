@@ -14,6 +14,7 @@ from .values import counts_of, from_plain, readable, to_plain
 
 RESULTS = "perceval.results"
 _NAMES = {"perceval.BSCount": "counts", "perceval.BSDistribution": "probabilities", "perceval.BSSamples": "samples"}
+DRAWING = frozenset({"probs_to_samples", "probs_to_sample_count", "sample_count_to_samples"})  # conversions that draw at random
 _NOT_VOLATILE = frozenset({"results", "intermediate_results", "msg"})
 
 
@@ -49,6 +50,7 @@ def of_local_job(stage: Stage, job: Any) -> Outcome:
 
 def of_remote(stage: Stage, remote: Remote, run: RemoteRun, asks: platforms.Platforms) -> Outcome:
     """How a job in a cloud ended, with the platform's details of now."""
+    stage.conceal(*platforms.secrets_of(run.handler))
     word = run.word or "completed"
     status = FINAL.get(word, "DONE" if run.results is not None or run.final is not None else "UNKNOWN")
     received = remote.received(run)

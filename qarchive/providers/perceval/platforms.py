@@ -1,11 +1,11 @@
 """What a cloud says of a platform: its specifications and how well it was doing when it was asked."""
 
-import copy
 import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import Lock
 from typing import Any
+from urllib.parse import unquote
 
 from ... import redact
 from ...values import Link, Timestamp
@@ -33,11 +33,11 @@ class Platforms:
 
     def __init__(self):
         self._mutex = Lock()
-        self._failures: dict[str, tuple[int, float]] = {}  # by address: how many in a row, and until when nobody asks
+        self._failures: dict[tuple, tuple[int, float]] = {}  # by platform: how many in a row, and until when nobody asks
 
     def details(self, handler: Any) -> tuple[dict, Timestamp]:
         """The platform's whole answer, and when it was asked. Raises what the handler raises, or TimeoutError in a pause."""
-        where = address(handler)
+        where = address(handler), handler.name
         with self._mutex:
             failures, until = self._failures.get(where, (0, 0.0))
         if failures >= FAILURES and time.monotonic() < until:
@@ -57,16 +57,35 @@ class Platforms:
 
 def patient_copy(handler: Any) -> Any:
     """The same handler for us, that waits less; its user's is not touched."""
-    ours_of = copy.copy(handler)
-    if hasattr(handler, "request_timeout"):
+    ours_of = _twin(handler)
+    if ours_of is not handler and hasattr(handler, "request_timeout"):
         ours_of.request_timeout = min(TIMEOUT_S, handler.request_timeout)
     return ours_of
+
+
+def named(handler: Any, platform: str) -> Any:
+    """A handler of the same cloud for a platform; the same one where it cannot be told one: Kipu's, Scaleway's, a user's own."""
+    if handler.name == platform or hasattr(type(handler), "name") or not type(handler).__module__.startswith("perceval."):
+        return handler
+    found = _twin(handler)
+    found.name = platform
+    return found
+
+
+def _twin(handler: Any) -> Any:
+    """A shallow copy that runs none of a handler's own code: it may look for attributes in what is not there yet."""
+    try:
+        found = object.__new__(type(handler))
+        vars(found).update(vars(handler))
+    except TypeError:
+        return handler  # it keeps its attributes in slots
+    return found
 
 
 def address(handler: Any) -> str:
     """Where a handler sends to; its own class where it does not say."""
     url = getattr(handler, "url", None)
-    return url if isinstance(url, str) and url else type(handler).__qualname__
+    return url.rstrip("/") if isinstance(url, str) and url else type(handler).__qualname__
 
 
 def put_platform(stage: Stage, name: str, details: dict | None) -> Link:
@@ -102,6 +121,18 @@ def capture(stage: Stage, platforms: Platforms, handler: Any, what: str) -> tupl
     except Exception as error:
         stage.gap(what, f"{handler.name} was asked for its details and did not answer: {type(error).__name__}: {error}")
         return None
+
+
+def secrets_of(handler: Any) -> list[str]:
+    """What of a handler must never be stored: its token, and proxies, which may hold passwords."""
+    found = [getattr(handler, "token", None), getattr(handler, "_token", None)]
+    headers = getattr(handler, "headers", None)
+    found += [str(item).removeprefix("Bearer ") for item in headers.values()] if isinstance(headers, dict) else []
+    proxies = getattr(handler, "proxies", None)
+    for proxy in proxies.values() if isinstance(proxies, dict) else ():
+        userinfo = str(proxy).rpartition("@")[0].rpartition("/")[2]
+        found += [proxy, userinfo, *userinfo.split(":", 1), unquote(userinfo.partition(":")[2])]
+    return [item for item in found if isinstance(item, str)]
 
 
 def kind_of(name: str, details: dict | None) -> str:

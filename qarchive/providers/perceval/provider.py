@@ -9,10 +9,10 @@ from typing import Any
 from ...errors import BadInput
 from .. import hooks
 from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Imported, Origin, Outcome, Recorder, Sent, Stage, State
-from . import fetching, groups, native_jobs, outcomes, payloads, refusals, rerunning, unarchived
+from . import fetching, groups, members, native_jobs, outcomes, payloads, refusals, rerunning, unarchived
 from .calls import Asked, call_of_job, describe_call
 from .local import Local, Run
-from .objects import LOCAL_JOBS, REMOTE_JOBS, SESSIONS, is_a, is_handler, is_perceval, marked_in
+from .objects import GROUPS, LOCAL_JOBS, REMOTE_JOBS, SESSIONS, is_a, is_handler, is_perceval, marked_in
 from .platforms import Platforms
 from .remote import Remote, RemoteRun, Sending
 
@@ -39,8 +39,12 @@ class PercevalProvider(Cloud):
             )
         hooks.instrument(self, lasting=True)
         if is_a(native, SESSIONS):
-            return rerunning.recorded_session(native, lambda processor: self.wrap(processor, recorder))
-        for marked in marked_in(native.inside if isinstance(native, rerunning.Again) else native):
+            return members.recorded_session(native, lambda processor: self.wrap(processor, recorder))
+        if isinstance(native, rerunning.Again):
+            return rerunning.Recorded(native, recorder)
+        if is_a(native, GROUPS):
+            hooks.mark(native, recorder)
+        for marked in marked_in(native):
             if is_handler(marked):
                 for kind, name, replacement in self._remote.of_handler(type(marked)):
                     hooks.replace(kind, name, replacement, lasting=True)
@@ -51,6 +55,7 @@ class PercevalProvider(Cloud):
         yield from self._local.replacements()
         yield from self._remote.replacements()
         yield from unarchived.replacements(self)
+        yield from members.replacements(self)
 
     def elsewhere(self, native: Any) -> bool:
         return isinstance(native, RemoteRun | Sending) or (

@@ -28,9 +28,19 @@ def refused(error: BaseException) -> bool:
     if isinstance(error, requests.HTTPError):
         status = _status(error)
         return status is not None and 400 <= status < 500 and status not in _UNCERTAIN
-    if isinstance(error, requests.exceptions.InvalidJSONError | NotImplementedError):
+    if isinstance(error, NotImplementedError) or _prepared_only(error):
         return True
     return isinstance(error, requests.RequestException) and never_connected(error)
+
+
+def _prepared_only(error: Exception) -> bool:
+    """Whether an error comes from where a request is made up, before it is sent: a body that is no JSON, a wrong address."""
+    frame = error.__traceback__
+    while frame is not None:
+        if frame.tb_frame.f_globals.get("__name__") == "requests.sessions" and frame.tb_frame.f_code.co_name == "prepare_request":
+            return True
+        frame = frame.tb_next
+    return False
 
 
 def _status(error: Any) -> int | None:

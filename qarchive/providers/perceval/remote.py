@@ -15,7 +15,7 @@ from .. import hooks
 from ..base import Follower, Provider
 from ..sdk import sdk
 from .objects import REMOTE_JOBS, handler_of, is_a
-from .platforms import address, ours
+from .platforms import address, named, ours
 from .serialized import check_texts
 
 FINAL = {"completed": "DONE", "error": "ERROR", "canceled": "CANCELLED"}
@@ -36,6 +36,7 @@ class RemoteRun:
     followers: list[Follower] = field(default_factory=list)
     told: str | None = None  # the last status that followers were told
     over: bool = False
+    looked_through: set[str] = field(default_factory=set)  # other platforms' names, of which its user was warned
 
     @property
     def word(self) -> str:
@@ -62,6 +63,9 @@ class Remote:
         self._provider = provider
         self._mutex = threading.RLock()
         self._runs: weakref.WeakValueDictionary[tuple[str, str], RemoteRun] = weakref.WeakValueDictionary()
+        self._of_jobs: weakref.WeakKeyDictionary[Any, RemoteRun] = (
+            weakref.WeakKeyDictionary()
+        )  # by the RemoteJob that is followed
         self._met: set[tuple[str, str]] = set()  # jobs of other processes that were looked up before
         self._whole = threading.local()  # whether results that are read now pass one of Perceval's own methods next
 
@@ -219,30 +223,31 @@ class Remote:
         """The job that a user looks at, if it is archived and not complete: also one of another process."""
         run = self._known(handler, job_id)
         recorder = hooks.recorder_of(handler)
-        if run is not None or recorder is None or not recorder.wanted():
+        if recorder is None or not recorder.wanted():
+            return run
+        if run is not None:
+            _warn_of_another(run, handler)
             return run
         place = (address(handler), job_id)
         with self._mutex:
             first = place not in self._met
             self._met.add(place)
-        if not first:
-            return None
-        run = RemoteRun(handler, job_id)
+        return self._met_again(recorder, handler, job_id) if first else None
+
+    def _met_again(self, recorder: Any, handler: Any, job_id: str) -> RemoteRun | None:
+        """A job that is archived and was not followed here; None for one that is complete, or not archived."""
         try:
+            archived = recorder.job(job_id)
+            run = RemoteRun(named(handler, archived.backend), job_id)
+            run.status = (archived.outcome or {}).get("volatile", {}).get("status")  # of a job that was cancelled, say
             recorder.resume(self._provider, run)
-            self._warn_of_another(recorder, handler, job_id)
+        except NotFound:
+            return None
         except QArchiveError as error:
             hooks.warn(f"job {job_id} is not followed: {error}")
+            return None
+        _warn_of_another(run, handler)
         return self._known(handler, job_id)
-
-    @staticmethod
-    def _warn_of_another(recorder: Any, handler: Any, job_id: str) -> None:
-        try:
-            ran_on = recorder.job(job_id).backend
-        except NotFound:
-            return
-        if ran_on != handler.name:
-            hooks.warn(f"job {job_id} was sent to {ran_on}, and is looked at through {handler.name}")
 
     def _tell(self, run: RemoteRun) -> None:
         status = ON_THE_WAY.get(run.word)
@@ -266,8 +271,12 @@ class Remote:
         """The job behind one of Perceval's objects."""
         if isinstance(native, RemoteRun):
             return native
-        handler, job_id = handler_of(native), native.id
-        return self._known(handler, job_id) or RemoteRun(handler, job_id)
+        with self._mutex:
+            run = self._of_jobs.get(native)
+            if run is None or run.id != native.id:  # it may not have been sent the last time
+                handler = handler_of(native)
+                run = self._of_jobs[native] = self._known(handler, native.id) or RemoteRun(handler, native.id)
+        return run
 
     def follow(self, native: Any, follower: Follower) -> None:
         """Tell a follower how a job goes on, as its user asks for it."""
@@ -289,3 +298,10 @@ class Remote:
         check_texts(sent)
         found = sdk("perceval.serialization", "a result", "perceval").deserialize(sent, strict=False)
         return found if isinstance(found, dict) else None
+
+
+def _warn_of_another(run: RemoteRun, handler: Any) -> None:
+    ran_on, name = run.handler.name, handler.name
+    if name != ran_on and name not in run.looked_through:
+        run.looked_through.add(name)
+        hooks.warn(f"job {run.id} was sent to {ran_on}, and is looked at through {name}")

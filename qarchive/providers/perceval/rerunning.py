@@ -1,15 +1,16 @@
 """Archived jobs run again: here, on a simulation with the noise of the archived platform, or on what their user gives."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import BadInput
 from ...values import Link
-from ..base import Get
+from .. import hooks
+from ..base import Get, Recorder
 from ..sdk import sdk
 from .calls import COMPUTER, EXPERIMENT
-from .objects import COMPUTERS, PROCESSORS, REMOTE_PROCESSORS, handler_of, is_a
+from .objects import COMPUTERS, PROCESSORS, REMOTE_PROCESSORS, handler_of, is_a, marked_in
 from .payloads import load_input, load_payload
 from .platforms import DETAILS
 from .values import from_plain
@@ -34,7 +35,8 @@ class Again:
             self.inside, self.experiment, self.parameters.get("max_shots") or (10_000 if self.inside.is_remote else None)
         )
         factory.add_iteration_list(self.iterations)
-        given = {"max_samples": self.parameters["max_samples"]} if self.parameters.get("max_samples") else {}
+        taken = {row[0] for row in self.inside.get_command(self.command).signature} - {"max_shots"}
+        given = {name: item for name, item in self.parameters.items() if name in taken}
         execution = factory.build_execution(factory.build_computation(self.command))
         return execution.execute_async(**given) if self.inside.is_remote else execution.execute_sync(**given)
 
@@ -47,6 +49,8 @@ class Again:
             processor = legacy.Processor(self.inside.backend, self.experiment)
             processor._computer.noise = self.inside._computer.noise
             processor._computer.parameters = self.inside._computer.parameters
+        if "precision" in self.parameters and not processor.is_remote:
+            return processor.probs(self.parameters["precision"])  # a Sampler has a precision of its own
         sampler = sdk("perceval.algorithm", "a processor", "perceval").Sampler(
             processor, max_shots_per_call=self.parameters.get("max_shots") or (10_000 if processor.is_remote else None)
         )
@@ -57,12 +61,15 @@ class Again:
 
 
 def computer(get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calibration: Link | None) -> Any:
-    """A processor that runs here: of a local job its own, of a platform a simulation with the noise of a calibration."""
+    """What runs here: of a local job a processor or a computer like its own, of a platform a simulation with the noise of a
+    calibration."""
     legacy = sdk("perceval.runtime.legacy", "a processor", "perceval")
     experiment = _experiment(get, job)
     if backend.get("type") == COMPUTER:
         settings = from_plain(get(job["config"]).get("settings", {}))
         try:
+            if backend["owner"] != "Processor":
+                return _simulated(backend["name"], settings)
             processor = legacy.Processor(backend["name"], experiment)
         except AssertionError:
             raise BadInput(
@@ -81,6 +88,13 @@ def computer(get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calib
     if perfs:
         processor._computer.noise = noise.perf_dict_to_noise(perfs)
     return processor
+
+
+def _simulated(name: str, settings: Mapping[str, Any]) -> Any:
+    found = sdk("perceval.runtime", "a computer", "perceval").SimulatedComputer(name)
+    found.noise, found.mitigations = settings.get("noise"), settings.get("mitigations")
+    found.parameters = dict(settings.get("parameters", {}))
+    return found
 
 
 def call(get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
@@ -104,8 +118,20 @@ def _experiment(get: Get, job: Mapping[str, Any]) -> Any:
     return found["experiment"] if isinstance(found, dict) else found
 
 
-def recorded_session(session: Any, wrap: Callable[[Any], Any]) -> Any:
-    """The same session, whose processors are recorded."""
-    build = session.build_remote_processor
-    session.build_remote_processor = lambda: wrap(build())
-    return session
+@dataclass(frozen=True)
+class Recorded:
+    """A call that is recorded while it is made; what its user had wrapped before is as it was afterwards."""
+
+    again: Again
+    recorder: Recorder
+
+    def run(self) -> Any:
+        inside = marked_in(self.again.inside)
+        before = [hooks.marked(item) for item in inside]
+        for item in inside:
+            hooks.mark(item, self.recorder)
+        try:
+            return self.again.run()
+        finally:
+            for item, recorder in zip(inside, before, strict=True):
+                hooks.mark(item, recorder)
