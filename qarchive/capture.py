@@ -222,13 +222,14 @@ class Recorder:
         found = self.find(provider, provider.job_id(job))
         if found is None:
             return
-        folded = self.folded(found.digest)
-        if folded.current is None or (folded.status in model.TERMINAL and not _may_still_bring(provider, folded)):
+        attempts = self.folded(found.digest).attempts
+        attempt = next((each for each in attempts if each.provider_job == provider.job_id(job)), None)
+        if attempt is None or (attempt.status in model.TERMINAL and not _may_still_bring(provider, attempt)):
             return
         if self._recorded(job) is not None:
             return
         running = _Running(self, None, provider)
-        running.job, running.attempt, running.remote, running.written = found, Link(folded.current.digest), True, True
+        running.job, running.attempt, running.remote, running.written = found, attempt.link, True, True
         self._follow(running, job)
 
     def _recorded(self, job: Any) -> Link | None:
@@ -512,9 +513,9 @@ class Recorder:
         self._forget()
 
 
-def _may_still_bring(provider: Provider, folded: model.Folded) -> bool:
-    """Whether a job that has ended may still have results to read that are not archived."""
-    return provider.late_results and folded.outcome is not None and folded.outcome.get("result") is None
+def _may_still_bring(provider: Provider, attempt: model.Attempt) -> bool:
+    """Whether what has ended may still have results to read that are not archived."""
+    return provider.late_results and attempt.outcome is not None and attempt.outcome.get("result") is None
 
 
 @cache

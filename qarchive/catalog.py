@@ -19,7 +19,7 @@ from . import pack
 from .errors import Damaged
 from .intake import Corrupt, Intake, Known, as_read, places, seal
 
-VERSION = 1
+VERSION = 2
 LOCK_PATIENCE_S = 5.0
 _BROKEN = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 may fail to decode the message of its own error
 _REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
@@ -39,6 +39,7 @@ CREATE INDEX records_job ON records(job);
 CREATE TABLE jobs(id BLOB PRIMARY KEY, created INTEGER, provider TEXT, backend TEXT, status TEXT, kind TEXT, grp TEXT,
     input BLOB, calibration BLOB, provider_job TEXT, body TEXT, seal BLOB) WITHOUT ROWID;
 CREATE TABLE tags(tag TEXT, job BLOB, created INTEGER, PRIMARY KEY(tag, created, job)) WITHOUT ROWID;
+CREATE TABLE earlier(job BLOB, provider_job TEXT, PRIMARY KEY(job, provider_job)) WITHOUT ROWID;
 CREATE INDEX jobs_created ON jobs(created, id);
 CREATE INDEX jobs_backend ON jobs(backend, created, id);
 CREATE INDEX jobs_status ON jobs(status, created, id);
@@ -46,6 +47,7 @@ CREATE INDEX jobs_group ON jobs(grp, created, id) WHERE grp IS NOT NULL;
 CREATE INDEX jobs_kind ON jobs(kind, created, id);
 CREATE INDEX jobs_input ON jobs(input);
 CREATE INDEX jobs_provider_job ON jobs(provider_job) WHERE provider_job IS NOT NULL;
+CREATE INDEX earlier_provider_job ON earlier(provider_job);
 """
 
 _T = TypeVar("_T")

@@ -121,8 +121,9 @@ class Index(Catalog):
         return self.column("SELECT id FROM jobs WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?", *_range(prefix), limit)
 
     def jobs_of_provider(self, provider_job: str) -> list[bytes]:
-        """Ids of the jobs that a provider knows under this id of its own."""
-        return self.column("SELECT id FROM jobs WHERE provider_job = ? ORDER BY id", provider_job)
+        """Ids of the jobs that a provider knows under this id of its own: of their last attempt, or of an earlier one."""
+        sql = "SELECT id FROM jobs WHERE provider_job = ?1 UNION SELECT job FROM earlier WHERE provider_job = ?1 ORDER BY 1"
+        return self.column(sql, provider_job)
 
     def blobs_with_prefix(self, prefix: str, limit: int) -> list[bytes]:
         sql = "SELECT DISTINCT digest FROM blobs WHERE digest >= ? AND digest <= ? ORDER BY digest LIMIT ?"
@@ -177,6 +178,7 @@ class Index(Catalog):
         queries = {"packs": "name, size, hash, synced, sealed, damaged FROM packs", "records": "digest, job FROM records",
                    "blobs": f"digest, {name}, frame, start, stored, raw, length, kind FROM blobs",
                    "keys": f"key, digest, {name} FROM keys", "jobs": "* FROM jobs", "tags": "tag, job, created FROM tags",
+                   "earlier": "job, provider_job FROM earlier",
                    "withheld": f"digest, {name}, job FROM withheld"}  # fmt: skip
         return self.ask(
             lambda db: {table: sorted(db.execute(f"SELECT {sql}").fetchall(), key=repr) for table, sql in queries.items()}

@@ -132,7 +132,7 @@ class Intake:
         db = self.db
         db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sorted(self.blobs))
         db.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", self.keys)
-        new, rows, tags = [], [], []
+        new, rows, tags, earlier = [], [], [], []
         for job, records in self.jobs.items():
             known = {digest for (digest,) in db.execute("SELECT digest FROM records WHERE job = ?", (job,))}
             new += [(digest, job) for digest in records.keys() - known]
@@ -143,12 +143,18 @@ class Intake:
                     pass  # damaged since it was read: `verify` says so, and the job is what its other records say
             if known:
                 db.execute("DELETE FROM tags WHERE job = ?", (job,))
-            fields = model.summary(model.fold(job, records))
+                db.execute("DELETE FROM earlier WHERE job = ?", (job,))
+            folded = model.fold(job, records)
+            fields = model.summary(folded)
             rows.append(_row_of(fields))
+            if len(folded.attempts) > 1:
+                ids = {attempt.provider_job for attempt in folded.attempts} - {None, fields["provider_job"]}
+                earlier += [(job, provider_job) for provider_job in ids]
             tags += [(tag, job, fields["created"].ns) for tag in fields["tags"]]
         db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?)", sorted(new))
         db.executemany("REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows, key=lambda row: row[0]))
         db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?)", tags)
+        db.executemany("INSERT OR IGNORE INTO earlier VALUES (?, ?)", earlier)
         self.blobs, self.keys, self.jobs, self.count = [], [], {}, 0
 
     def record(self, digest: bytes) -> Any:
@@ -178,6 +184,7 @@ class Intake:
         for job in jobs:
             db.execute("DELETE FROM jobs WHERE id = ?", (job,))
             db.execute("DELETE FROM tags WHERE job = ?", (job,))
+            db.execute("DELETE FROM earlier WHERE job = ?", (job,))
             if db.execute("SELECT 1 FROM records WHERE job = ?", (job,)).fetchone():
                 self.jobs.setdefault(job, {})
 

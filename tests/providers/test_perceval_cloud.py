@@ -726,6 +726,8 @@ def test_a_rerun_of_perceval_s(quandela, archive, way):
         attempts = job.folded.attempts
         assert [attempt.provider_job for attempt in attempts] == [first.id, again.id]
         assert [attempt.status for attempt in attempts] == ["ERROR", "DONE"]
+        assert archive.job(first.id) == archive.job(again.id) == job
+        assert archive.fetch(quandela.rpc_handler("sim:slos"), first.id) == job and len(archive.jobs()) == 1
         assert hom(job) == {"submit": 80.0, "retrieval": 80.0}
         assert archive.job(again.id) == job
     else:
