@@ -12,8 +12,8 @@ from staging import MemoryStage
 from qarchive.calibration import Calibration, Change, Drift, Figure, compare
 from qarchive.codec import digest, encode
 from qarchive.errors import BadInput, NotCanonical
-from qarchive.providers.ibm_snapshots import put_properties
-from qarchive.providers.qiskit_targets import calibration_value
+from qarchive.providers.qiskit.ibm_snapshots import put_properties
+from qarchive.providers.qiskit.targets import calibration_value
 from qarchive.values import Array, Link
 
 

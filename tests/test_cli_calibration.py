@@ -9,7 +9,7 @@ import pytest
 import qarchive
 from qarchive import model
 from qarchive.cli import main
-from qarchive.providers.ibm_snapshots import put_properties
+from qarchive.providers.qiskit.ibm_snapshots import put_properties
 from qarchive.stage import Stage
 from qarchive.values import Timestamp
 

@@ -185,7 +185,8 @@ def on_pasqal(archive: qarchive.Archive, server: PasqalServer) -> None:
 def described(job: qarchive.Job) -> dict:
     data = job.data() if job.status == "DONE" else []
     counts = [values.get("counts") for values in data] if all("counts" in values for values in data) and data else None
-    return {"id": job.id, "provider": job.provider, "status": job.status, "created": job.created.isoformat(), "names": job.names, "labels": job.labels,
+    return {"id": job.id, "provider": job.provider, "status": job.status, "created": job.created.isoformat(),
+            "names": job.names, "labels": job.labels,
             "options": {name: value for name, value in job.config.get("options", {}).items() if type(value) in (int, bool, str)},
             "calibrations": [(found.phase, found.digest, found.qubits.get("T1")) for found in job.calibrations],
             "attachments": job.attachments,

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import MissingExtra
 from ..values import Typed
-from .qiskit_values import Part
+from .qiskit.values import Part
 from .sdk import sdk
 
 

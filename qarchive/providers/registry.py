@@ -14,13 +14,13 @@ ENTRY_POINTS = "qarchive.providers"
 @cache
 def built_in() -> dict[str, Provider]:
     """The providers that come with qarchive, by name; the first that owns an object takes it."""
-    from .aer import AerProvider
-    from .ibm import IBMProvider
-    from .ibm_local import IBMLocalProvider
+    from .ibm.local import IBMLocalProvider
+    from .ibm.provider import IBMProvider
     from .pasqal.provider import PasqalProvider
     from .perceval.provider import PercevalProvider
     from .pulser.provider import PulserProvider
-    from .qiskit_backends import QiskitProvider
+    from .qiskit.aer import AerProvider
+    from .qiskit.backends import QiskitProvider
 
     here = (AerProvider(), QiskitProvider())
     local_mode = IBMLocalProvider(here)

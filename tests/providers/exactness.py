@@ -7,8 +7,8 @@ import numpy as np
 from qiskit.circuit import Instruction, Parameter, ParameterExpression, ParameterVector, QuantumCircuit
 
 from qarchive.codec import decode, encode
-from qarchive.providers.qiskit_circuits import structure
-from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.providers.qiskit.circuits import structure
+from qarchive.providers.qiskit.values import from_plain, to_plain
 
 CACHES = {"_aer_state", "_op_shape", "_num_parameters", "_rng_generator", "_dist_matrix", "_is_symmetric", "_qubit_list", "_size"}
 

@@ -32,10 +32,10 @@ from staging import MemoryStage
 
 from qarchive.codec import decode, encode
 from qarchive.errors import BadInput, NotEncodable
-from qarchive.providers import qiskit_snapshots
-from qarchive.providers.aer import AerProvider
-from qarchive.providers.aer_noise import model_from_plain, model_to_plain
-from qarchive.providers.qiskit_backends import QiskitProvider
+from qarchive.providers.qiskit import snapshots as qiskit_snapshots
+from qarchive.providers.qiskit.aer import AerProvider
+from qarchive.providers.qiskit.aer_noise import model_from_plain, model_to_plain
+from qarchive.providers.qiskit.backends import QiskitProvider
 
 
 class Recorder:

@@ -30,7 +30,8 @@ from qiskit_ibm_runtime.executor_sampler import Sampler as ClientSampler
 
 import qarchive
 from qarchive.errors import BadInput
-from qarchive.providers import ibm_wire, registry
+from qarchive.providers import registry
+from qarchive.providers.ibm import wire as ibm_wire
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -152,7 +153,7 @@ def test_the_device_and_its_calibration_are_those_of_the_service_at_that_moment(
     native.result()
     job = archive.job("latest")
     attempt = job.folded.current.record
-    from qarchive.providers.ibm_snapshots import raw_value
+    from qarchive.providers.qiskit.ibm_snapshots import raw_value
 
     configuration = raw_value(job.get, job.backend_snapshot)
     assert configuration == server.devices["ibm_alpha"].calibrations[-1].configuration

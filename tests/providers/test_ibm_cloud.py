@@ -15,8 +15,10 @@ from ibm_server import CRN, OTHER_CRN, TOKEN
 from qiskit_ibm_runtime import Batch, EstimatorV2, NoiseLearner, RuntimeJobNotFound, SamplerV2, Session
 
 from qarchive.errors import BadInput, JobFailed, NotAnswered, NotFound
-from qarchive.providers import ibm_fetching, ibm_wire, registry
-from qarchive.providers.ibm_snapshots import load_properties
+from qarchive.providers import registry
+from qarchive.providers.ibm import fetching as ibm_fetching
+from qarchive.providers.ibm import wire as ibm_wire
+from qarchive.providers.qiskit.ibm_snapshots import load_properties
 from qarchive.values import Timestamp
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -425,7 +427,7 @@ def test_a_secret_in_a_result_is_taken_out_of_the_text_and_told(server, archive)
 
 
 def test_the_public_address_of_the_service_is_no_secret(server, archive):
-    from qarchive.providers.ibm_secrets import secrets
+    from qarchive.providers.ibm.provider.secrets import secrets
 
     service = server.service()
     service._account.url = "https://cloud.ibm.com"

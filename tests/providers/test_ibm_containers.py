@@ -63,7 +63,7 @@ from samplomatic import quantum_program as samplomatic
 
 from qarchive.codec import encode
 from qarchive.errors import NotEncodable
-from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.providers.qiskit.values import from_plain, to_plain
 
 START = dt.datetime(2024, 5, 6, 7, 8, 9, 123456, tzinfo=tz.tzutc())
 STOP = dt.datetime(2024, 5, 6, 9, 8, 10, tzinfo=tz.tzoffset(None, 7200))
@@ -403,7 +403,7 @@ def test_every_class_of_results_is_known():
     """A class that a later version adds to the results has to be looked at."""
     from qiskit_ibm_runtime import execution_span, results
 
-    from qarchive.providers import ibm_containers
+    from qarchive.providers.ibm import containers as ibm_containers
 
     known = {name for _, name in ibm_containers.ENCODERS}
     public = {name for module in (results, execution_span) for name, found in vars(module).items() if isinstance(found, type)}

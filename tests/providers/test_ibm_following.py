@@ -23,7 +23,9 @@ from qiskit_ibm_runtime import (
 
 import qarchive
 from qarchive.errors import BadInput, JobFailed, NotFinished
-from qarchive.providers import ibm_outcomes, ibm_watch, ibm_wire
+from qarchive.providers.ibm import outcomes as ibm_outcomes
+from qarchive.providers.ibm import watch as ibm_watch
+from qarchive.providers.ibm import wire as ibm_wire
 from qarchive.values import Link
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -148,7 +150,7 @@ def test_the_calibration_of_the_run_is_that_of_when_it_ran(server, archive, back
     native.result()
     job = archive.job("latest")
     (_, submit, asked_first), (phase, run, asked_last) = job.folded.current.calibrations
-    from qarchive.providers.ibm_snapshots import load_properties
+    from qarchive.providers.qiskit.ibm_snapshots import load_properties
 
     assert phase == "run" and asked_first < asked_last
     assert load_properties(job.get, run)["qubits"][0][0]["value"] == 1.5

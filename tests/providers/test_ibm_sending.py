@@ -29,7 +29,8 @@ from urllib3 import HTTPConnectionPool
 from urllib3.connection import HTTPConnection
 
 import qarchive
-from qarchive.providers import ibm_refusals, registry
+from qarchive.providers import registry
+from qarchive.providers.ibm import refusals as ibm_refusals
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SERVERS = Path(__file__).parent.parent / "servers"

@@ -13,10 +13,10 @@ from staging import MemoryStage
 
 from qarchive.codec import decode, digest, encode
 from qarchive.errors import NotCanonical, NotEncodable
-from qarchive.providers import ibm_snapshots
-from qarchive.providers.ibm_fakes import raw_of
-from qarchive.providers.ibm_snapshots import load_configuration, load_properties, put_configuration, put_properties
-from qarchive.providers.qiskit_snapshots import Snapshot, captured
+from qarchive.providers.qiskit import ibm_snapshots
+from qarchive.providers.qiskit.ibm_fakes import raw_of
+from qarchive.providers.qiskit.ibm_snapshots import load_configuration, load_properties, put_configuration, put_properties
+from qarchive.providers.qiskit.snapshots import Snapshot, captured
 from qarchive.values import Link, Timestamp, Typed
 
 BOTH = {"conf": (put_configuration, load_configuration), "props": (put_properties, load_properties)}
@@ -68,7 +68,7 @@ def test_when_it_was_measured_is_what_the_provider_says(stage, text, moment):
 
 def test_the_zone_of_this_computer_plays_no_part():
     code = (
-        "import json, sys; from qarchive.providers import ibm_snapshots; from staging import MemoryStage\n"
+        "import json, sys; from qarchive.providers.qiskit import ibm_snapshots; from staging import MemoryStage\n"
         "print(ibm_snapshots.put_properties(MemoryStage(), json.load(sys.stdin)))"
     )
     found = set()

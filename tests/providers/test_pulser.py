@@ -39,7 +39,7 @@ from pulser_simulation.simresults import CoherentResults, NoisyResults
 import qarchive
 from qarchive.errors import BadInput, JobFailed
 from qarchive.providers.pulser import emulators, sequences
-from qarchive.providers.qiskit_wrapped import Wrapped
+from qarchive.providers.wrapped import Wrapped
 from qarchive.values import Typed
 
 

@@ -32,7 +32,7 @@ from staging import MemoryStage
 from qarchive.codec import decode, encode
 from qarchive.errors import BadInput, NewerFormat, NotEncodable
 from qarchive.providers.pulser import configs, results, samples, sequences
-from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.providers.qiskit.values import from_plain, to_plain
 from qarchive.values import Array, Typed
 
 HERE = Path(__file__).parent

@@ -68,8 +68,10 @@ from qarchive import codec
 from qarchive.codec import decode, encode
 from qarchive.columns import SHORT
 from qarchive.errors import BadInput, NotEncodable
-from qarchive.providers import qiskit_inputs, qiskit_qpy, qiskit_text
-from qarchive.providers.qiskit_circuits import structure
+from qarchive.providers.qiskit import inputs as qiskit_inputs
+from qarchive.providers.qiskit import qpy as qiskit_qpy
+from qarchive.providers.qiskit import text as qiskit_text
+from qarchive.providers.qiskit.circuits import structure
 from qarchive.values import Array
 
 

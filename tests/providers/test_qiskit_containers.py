@@ -36,8 +36,8 @@ from qiskit_aer.noise import NoiseModel, PauliLindbladError, ReadoutError, depol
 
 from qarchive.codec import decode, encode
 from qarchive.errors import NotEncodable
-from qarchive.providers.qiskit_containers import pub_from_plain, pub_to_plain
-from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.providers.qiskit.containers import pub_from_plain, pub_to_plain
+from qarchive.providers.qiskit.values import from_plain, to_plain
 from qarchive.values import Array, Typed
 
 

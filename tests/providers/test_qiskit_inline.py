@@ -26,7 +26,7 @@ from qiskit.providers.fake_provider import GenericBackendV2
 
 from qarchive.codec import encode
 from qarchive.errors import BadInput, NotEncodable
-from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.providers.qiskit.values import from_plain, to_plain
 from qarchive.values import Typed
 
 A, B, V = Parameter("a"), Parameter("b"), ParameterVector("v", 3)
@@ -228,7 +228,7 @@ def test_a_circuit_is_written_the_same_in_another_process():
     """As far as it goes: gates that QPY knows; custom ones get other names in every process."""
     code = (
         "from qiskit import QuantumCircuit\nfrom qarchive.codec import encode\n"
-        "from qarchive.providers.qiskit_values import to_plain\n"
+        "from qarchive.providers.qiskit.values import to_plain\n"
         "c = QuantumCircuit(3, 2, name='n'); c.h(0); c.rx(0.5, 1); c.cx(0, 2); c.measure([0, 1], [1, 0])\n"
         "print(encode(to_plain(c)).hex())"
     )

@@ -16,7 +16,7 @@ from qiskit_aer.noise import NoiseModel, depolarizing_error
 
 from qarchive.codec import decode, encode
 from qarchive.errors import BadInput, NotCanonical
-from qarchive.providers.qiskit_results import counts, pack_result, unpack_dict, unpack_result
+from qarchive.providers.qiskit.results import counts, pack_result, unpack_dict, unpack_result
 from qarchive.values import Typed
 
 

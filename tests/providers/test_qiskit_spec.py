@@ -17,11 +17,11 @@ from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 
 import qarchive
 from qarchive.codec import decode, encode
-from qarchive.providers import qiskit_values
 from qarchive.providers.perceval import values as perceval_values
-from qarchive.providers.qiskit_containers import pub_to_plain
-from qarchive.providers.qiskit_results import unpack_dict
-from qarchive.providers.qiskit_values import to_plain
+from qarchive.providers.qiskit import values as qiskit_values
+from qarchive.providers.qiskit.containers import pub_to_plain
+from qarchive.providers.qiskit.results import unpack_dict
+from qarchive.providers.qiskit.values import to_plain
 from qarchive.values import TAGS, Array, Link, Typed
 
 HERE = Path(__file__).parent

@@ -47,7 +47,7 @@ from qiskit_aer.quantum_info import AerDensityMatrix, AerStatevector
 from qarchive import codec, redact
 from qarchive.codec import decode, encode
 from qarchive.errors import NewerFormat, NotEncodable
-from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.providers.qiskit.values import from_plain, to_plain
 from qarchive.values import TAGS, Array, Link, Typed
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
@@ -420,8 +420,8 @@ def test_an_unknown_tag_is_a_newer_format():
 
 
 def test_every_tag_that_is_written_is_registered_and_read():
-    from qarchive.providers import qiskit_values
     from qarchive.providers.perceval import values as perceval_values
+    from qarchive.providers.qiskit import values as qiskit_values
 
     read = {*qiskit_values._DECODERS, *qiskit_values._later()[1]}
     read_elsewhere = {"counts", "memory", "qiskit.instruction", "aer.instruction"}
@@ -432,7 +432,7 @@ def test_every_tag_that_is_written_is_registered_and_read():
 
 def test_importing_the_providers_loads_no_sdk():
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import qarchive.providers.aer, qarchive.providers.qiskit_backends; "
+        "import sys; sys.path.insert(0, sys.argv[1]); import qarchive.providers.qiskit.aer, qarchive.providers.qiskit.backends; "
         "print([name for name in ('qiskit', 'qiskit_aer', 'numpy') if name in sys.modules])"
     )
     root = codec.__file__.rpartition("/qarchive/")[0]

@@ -34,12 +34,12 @@ from staging import MemoryStage
 
 from qarchive.codec import decode, encode
 from qarchive.errors import BadInput
-from qarchive.providers.aer import AerProvider
-from qarchive.providers.aer_noise import error_to_plain, model_from_plain, model_to_plain
-from qarchive.providers.ibm_snapshots import put_configuration, put_properties
-from qarchive.providers.qiskit_backends import QiskitProvider
-from qarchive.providers.qiskit_rebuild import rebuild
-from qarchive.providers.qiskit_targets import calibration_value, new_target, target_value
+from qarchive.providers.qiskit.aer import AerProvider
+from qarchive.providers.qiskit.aer_noise import error_to_plain, model_from_plain, model_to_plain
+from qarchive.providers.qiskit.backends import QiskitProvider
+from qarchive.providers.qiskit.ibm_snapshots import put_configuration, put_properties
+from qarchive.providers.qiskit.rebuild import rebuild
+from qarchive.providers.qiskit.targets import calibration_value, new_target, target_value
 
 FIELDS = ("num_qubits", "dt", "description", "granularity", "min_length", "pulse_alignment", "acquire_alignment",
           "concurrent_measurements")  # fmt: skip

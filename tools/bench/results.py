@@ -16,8 +16,8 @@ import warnings
 import zstandard
 
 from qarchive import codec, pack
-from qarchive.providers.qiskit_results import pack_result, unpack_result
-from qarchive.providers.qiskit_values import from_plain, to_plain
+from qarchive.providers.qiskit.results import pack_result, unpack_result
+from qarchive.providers.qiskit.values import from_plain, to_plain
 from qarchive.values import Link
 
 CIRCUITS, QUBITS, SHOTS, TURNS = 100, 12, 10_000, 7

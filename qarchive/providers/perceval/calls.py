@@ -7,7 +7,7 @@ from typing import Any
 from ...codec import digest, encode
 from ...errors import NotEncodable
 from ..base import Execution, Stage
-from ..qiskit_wrapped import is_a
+from ..wrapped import is_a
 from .describe import describe
 from .objects import SAMPLERS
 from .values import to_plain

@@ -9,8 +9,8 @@ from typing import Any
 
 from .. import hooks
 from ..base import Follower, Provider
-from ..qiskit_wrapped import is_a
 from ..sdk import sdk
+from ..wrapped import is_a
 from .calls import Asked, call_of_asked, call_of_computation, conversion_of, direct_call
 from .objects import REMOTE_COMPUTERS, SAMPLERS, marks
 

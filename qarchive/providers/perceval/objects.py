@@ -3,7 +3,7 @@
 from typing import Any
 
 from ...errors import BadInput
-from ..qiskit_wrapped import is_a
+from ..wrapped import is_a
 
 _LEGACY = "perceval.runtime.legacy"
 

@@ -12,7 +12,7 @@ from typing import Any
 from ...errors import BadInput, NotEncodable
 from ...values import Link, Typed
 from ..base import Get, Stage
-from ..qiskit_values import from_plain, to_plain
+from ..qiskit.values import from_plain, to_plain
 from .sequences import pulser
 from .values import with_attributes
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import BadInput, NotEncodable
 from ..base import Execution, Get, Stage
-from ..qiskit_wrapped import is_a, unwrapped
+from ..wrapped import is_a, unwrapped
 from . import configs
 from .samples import SAMPLES, load_samples, put_samples, same_samples, shortened
 from .sequences import (

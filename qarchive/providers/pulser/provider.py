@@ -10,7 +10,7 @@ from ...errors import BadInput, NotEncodable
 from ...values import Link
 from .. import hooks
 from ..base import Execution, Follower, Get, Outcome, Provider, Recorder, Stage
-from ..qiskit_wrapped import Wrapped, unwrapped
+from ..wrapped import Wrapped, unwrapped
 from . import emulators, results
 from .sequences import SEQUENCE, NotRepresentable, load_sequence, pulser, put_sequence
 

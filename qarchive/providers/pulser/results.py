@@ -11,7 +11,7 @@ from typing import Any
 from ...columns import floats, items
 from ...errors import BadInput, NotEncodable
 from ...values import Typed
-from ..qiskit_values import from_plain, to_plain
+from ..qiskit.values import from_plain, to_plain
 from . import stacks
 from .configs import dotted
 from .sequences import pulser, quietly

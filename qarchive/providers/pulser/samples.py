@@ -9,7 +9,7 @@ from typing import Any
 
 from ...errors import BadInput, NotEncodable
 from ..base import Get, Stage
-from ..qiskit_values import from_plain, to_plain
+from ..qiskit.values import from_plain, to_plain
 from .sequences import load_device, load_register, pulser, put_device, put_register, quietly, specifications
 from .values import with_attributes
 

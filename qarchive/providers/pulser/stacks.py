@@ -4,7 +4,7 @@ from typing import Any
 
 from ...columns import floats, items
 from ...values import Array
-from ..qiskit_values import from_plain, to_plain
+from ..qiskit.values import from_plain, to_plain
 from .sequences import pulser
 from .values import with_attributes
 

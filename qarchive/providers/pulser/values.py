@@ -13,7 +13,7 @@ from typing import Any
 from ...errors import NotEncodable
 from ...values import Typed
 from ..attributes import Form, tables
-from ..qiskit_values import Part
+from ..qiskit.values import Part
 from .sequences import pulser
 
 _OBSERVABLES = "pulser.backend.default_observables"

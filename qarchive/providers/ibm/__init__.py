@@ -1,0 +1,1 @@
+"""IBM Quantum (Qiskit Runtime): its cloud, and its local mode."""

@@ -1,0 +1,108 @@
+"""What programs of IBM's were given, again as objects: PUBs, circuits, quantum programs, and primitives set up as they were."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ...errors import BadInput
+from ...values import Link
+from ..base import Get, Stage
+from ..qiskit import attachments, text
+from ..qiskit.inputs import CIRCUITS, PUBS, load_circuits, load_pubs
+from ..qiskit.rebuild import rebuild
+from ..qiskit.values import from_plain
+from ..sdk import sdk
+from ..wrapped import is_a
+from .calls import INPUTS
+from .objects import PRIMITIVES
+
+_PRIMITIVES = {"sampler": "SamplerV2", "estimator": "EstimatorV2", "noise-learner": "NoiseLearner", "executor": "Executor"}
+
+
+def load_input(get: Get, job: Mapping[str, Any]) -> Any:
+    """PUBs; circuits of a noise learner; a QuantumProgram; what any other program was given, by name.
+
+    Raises MissingExtra, and BadInput where it was not captured.
+    """
+    value = get(job["input"])
+    if value["type"] == PUBS:
+        return load_pubs(get, job)
+    if value["type"] == CIRCUITS:
+        return load_circuits(get, job)
+    if value["type"] == INPUTS:
+        config, values = get(job["config"]), from_plain(value["values"])
+        program = values.get("quantum_program")
+        if type(program) is dict:  # as it was sent, and not yet decoded
+            program = decoded(config["program"], {**from_plain(config["inputs"]), **values})["quantum_program"]
+        return values if program is None else program
+    raise BadInput("the input of this job", "it is not in the archive", "see the gaps of the job")
+
+
+def params_of(get: Get, job: Mapping[str, Any]) -> dict[str, Any]:
+    """What was sent to the program: what was to run, and how. Raises MissingExtra, BadInput."""
+    value, how = get(job["input"]), from_plain(get(job["config"]).get("inputs", {}))
+    if value["type"] == INPUTS:
+        return {**how, **from_plain(value["values"])}
+    return {("pubs" if value["type"] == PUBS else "circuits"): load_input(get, job), **how}
+
+
+def decoded(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """What the SDK makes of params when it gets them from the service, as in `RuntimeJobV2.inputs`."""
+    runtime = sdk("qiskit_ibm_runtime", "the inputs", "ibm")
+    answer = json.dumps({"program": {"id": program}, "params": dict(params)}, cls=runtime.RuntimeEncoder)
+    return json.loads(answer, cls=runtime.RuntimeDecoder)["params"]
+
+
+def primitive_of(get: Get, job: Mapping[str, Any], backend: Any) -> Any:
+    """The primitive of an archived job, with its options, on `backend`, which may be such a primitive already.
+
+    Raises BadInput where none of IBM's can be made from what is archived, MissingExtra.
+    """
+    if is_a(backend, PRIMITIVES):
+        return backend
+    config = get(job["config"])
+    program, how = config["program"], from_plain(config.get("inputs", {}))
+    name = _PRIMITIVES.get(program)
+    if name is None or (program != "executor" and "schema_version" in how):
+        raise BadInput(f"a job of the program {program!r}", "its primitive cannot be made again", "give the primitive itself")
+    kind = getattr(sdk("qiskit_ibm_runtime", "to run the job again", "ibm"), name)
+    options = dict(how.get("options") or {})
+    if "resilience_level" in how:
+        options["resilience_level"] = how["resilience_level"]
+    if program == "executor":
+        return kind(mode=backend)
+    try:
+        return kind(mode=backend, options=options)
+    except (TypeError, ValueError) as error:
+        why = f"the SDK takes them no longer ({error})"
+        raise BadInput("the options of this job", why, "give the primitive itself") from None
+
+
+class Inputs:
+    """What the providers of the cloud and of local mode read back in the same way. The methods are those of `Provider`."""
+
+    def backend_name(self, target: Any) -> str:
+        """What the job record calls the backend of a primitive."""
+        return str(target._backend.name)
+
+    def load_input(self, get: Get, job: Mapping[str, Any]) -> Any:
+        """PUBs; circuits of a noise learner; a QuantumProgram; what any other program was given, by name."""
+        return load_input(get, job)
+
+    def load_backend(self, get: Get, job: Mapping[str, Any], backend: Mapping[str, Any], calibration: Link | None) -> Any:
+        return rebuild(get, backend, None if calibration is None else get(calibration))
+
+    def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
+        return primitive_of(get, job, backend), (load_input(get, job),), {}
+
+    def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
+        value = get(job["input"])
+        if "circuits" not in value:
+            raise BadInput("the input of this job", "it has no circuits of its own", "take `job.input`")
+        return [text.openqasm(entry, get) for entry in value["circuits"]]
+
+    def put_attachment(self, stage: Stage, value: Any) -> dict | None:
+        return attachments.put_circuits(stage, value)
+
+    def load_attachment(self, get: Get, value: Mapping[str, Any]) -> Any:
+        return attachments.load_attached(get, value)
