@@ -7,7 +7,6 @@ from typing import Any
 
 from ..errors import MissingExtra
 from ..values import Typed
-from .qiskit.values import Part
 from .sdk import sdk
 
 
@@ -28,7 +27,7 @@ class Form:
     derived: tuple[str, ...] = ()
     extra: str = "aer"
 
-    def encode(self, value: Any, part: Part) -> Typed:
+    def encode(self, value: Any, part: Any) -> Typed:
         plain = []
         for name in self.attributes:
             known = name.lstrip("_")
