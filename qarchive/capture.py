@@ -5,7 +5,9 @@ nothing is sent that could not be recorded.
 """
 
 import atexit
+import os
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -66,18 +68,26 @@ class _Running:
         self.job: Link | None = None
         self.attempt: Link | None = None
         self.native: Any = None
+        self.process = os.getpid()  # a forked child has a copy, and must leave the job to its parent
+        self.half = False  # an outcome is written, and a better one may follow
         self.remote = False
         self.written = False
         self.done = threading.Event()  # its outcome was recorded, or given up with a warning
 
     def status(self, status: str, provider_status: str) -> None:
-        if self.written and not self.done.is_set():
+        if self.written and not self.done.is_set() and self.process == os.getpid():
             self.recorder._note(self, status, provider_status)
 
-    def ended(self) -> None:
-        if self.done.is_set():
+    def ended(self, native: Any = None) -> None:
+        self._end(self.native if native is None else native, half=False)
+
+    def partly(self) -> None:
+        self._end(self.native, half=True)
+
+    def _end(self, native: Any, half: bool) -> None:
+        if (self.done.is_set() and not self.half) or (half and self.half) or self.process != os.getpid():
             return
-        provider, native = self.provider, self.native
+        provider, self.half = self.provider, half
         self.recorder._end(self, lambda stage: provider.outcome(stage, native), lambda: provider.job_id(native))
 
 
@@ -162,14 +172,27 @@ class Recorder:
             raise
         finally:
             _scope.reset(token)
-        jobs = self._parts(provider, executions, native)
-        if executions and executions[0].remote:
-            self._accepted(executions, jobs)
-        for running, job in zip(executions, jobs, strict=False):
-            self._follow(running, job)
-        for job in jobs[len(executions) :]:
-            self._take_in(provider, job)
+        try:
+            jobs = self._parts(provider, executions, native)
+            if executions and executions[0].remote:
+                self._accepted(executions, jobs)
+            for running, job in zip(executions, jobs, strict=False):
+                self._follow(running, job)
+            for job in jobs[len(executions) :]:
+                self._take_in(provider, job)
+        except BaseException:  # an interrupt: nobody waits for what it cut off
+            for running in executions:
+                if not running.done.is_set() and running.native is None:
+                    running.done.set()
+            raise
         return native
+
+    def _let_go(self, running: _Running) -> None:
+        """Follow an execution no more, though its outcome is not recorded."""
+        with self._mutex:
+            self._running.pop(id(running), None)
+        running.stage = running.native = None
+        running.done.set()
 
     def _parts(self, provider: Provider, executions: list[_Running], native: Any) -> list:
         try:
@@ -266,9 +289,11 @@ class Recorder:
         """Wait until jobs that have ended have their outcomes recorded, and write what a full disk had held up."""
         with self._mutex:
             under_way = [(running, running.native) for running in self._running.values()]
+        deadline = time.monotonic() + SETTLE_S
         for running, native in under_way:
-            if native is not None and running.provider.ended(native):
-                running.done.wait(SETTLE_S)
+            if native is not None and running.provider.ended(native) and not running.done.wait(deadline - time.monotonic()):
+                self._let_go(running)
+                complain(f"the outcome of job {running.job} was waited for in vain; `qarchive sync` looks for it")
         with self._mutex:
             unwritten, self._unwritten = self._unwritten, []
         while unwritten:
@@ -457,6 +482,7 @@ class Recorder:
             running.provider.follow(job, running)
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
+                self._let_go(running)
                 raise
             complain(f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {model.plain_text(error)}")
             if running.remote:

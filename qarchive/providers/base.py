@@ -141,8 +141,12 @@ class Follower(Protocol):
     def status(self, status: str, provider_status: str) -> None:
         """The job has another status than before; not for the last one."""
 
-    def ended(self) -> None:
-        """The job has ended and `Provider.outcome` can tell how. Called once."""
+    def ended(self, native: Any = None) -> None:
+        """The job has ended and `Provider.outcome` can tell how. Called once; `native` is the SDK's job, after `partly`."""
+
+    def partly(self) -> None:
+        """The job has ended, and `Provider.outcome` can tell a part of how, which is kept and called PARTIAL. The SDK's job is
+        held no longer, and `ended` may follow."""
 
 
 class Recorder(Protocol):

@@ -7,7 +7,6 @@ because the SDK asks for their exact class. A replaced method does what it did b
 import functools
 import threading
 import warnings
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,7 +21,6 @@ _carried: list[ContextVar] = [_here]
 _everywhere: Recorder | None = None
 _replaced: dict[tuple[type, str], tuple[Callable, Callable]] = {}  # (what was there, what is there now)
 _lasting: set[tuple[type, str]] = set()
-_marked: "weakref.WeakKeyDictionary[Any, Recorder]" = weakref.WeakKeyDictionary()
 _mutex = threading.Lock()
 _SCALARS = frozenset({str, int, float, bool, complex, type(None)})
 
@@ -114,23 +112,44 @@ def recording(recorder: Recorder) -> Iterator[None]:
         _here.reset(token)
 
 
-def mark(native: Any, recorder: Recorder) -> None:
-    """Record what goes through this object of the SDK's, wherever it is handed on to; the last archive to ask for it gets it."""
-    with _mutex:
-        _marked[native] = recorder
+class Mark:
+    """Who records what goes through an object: one of its attributes, so that its copies have it too; it is never pickled."""
+
+    def __init__(self, recorder: Recorder | None):
+        self.recorder = recorder
+
+    def __copy__(self) -> "Mark":
+        return self
+
+    def __deepcopy__(self, memo: dict) -> "Mark":
+        return self
+
+    def __reduce__(self) -> tuple:
+        return Mark, (None,)
+
+
+_MARK = "_qarchive_mark"
+
+
+def mark(native: Any, recorder: Recorder | None) -> None:
+    """Record what goes through this object of the SDK's and its copies; the last archive to ask for it gets it. None ends it."""
+    object.__setattr__(native, _MARK, Mark(recorder))
 
 
 def marked(native: Any) -> Recorder | None:
     """Who marked an object, or None."""
-    try:
-        return _marked.get(native)
-    except TypeError:
-        return None  # it cannot be referred to weakly, and was never marked
+    found = getattr(native, "__dict__", {}).get(_MARK)
+    return None if found is None else found.recorder
 
 
 def recorder_of(*natives: Any) -> Recorder | None:
     """Who records what goes through one of these objects: who marked the first marked one, else who records here, or all."""
     return next((found for found in map(marked, natives) if found is not None), None) or _here.get() or _everywhere
+
+
+def without_ours(recorder: Recorder | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments without `archive=`, which is ours where somebody records, if only not now."""
+    return kwargs if recorder is None else {name: item for name, item in kwargs.items() if name != "archive"}
 
 
 def warn(message: str) -> None:

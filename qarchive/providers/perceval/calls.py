@@ -153,7 +153,8 @@ def direct_call(asked: Any, command: str, args: tuple, kwargs: dict, original: C
     experiment = given.pop("experiment", None) or getattr(asked, "experiment", None)
     if hasattr(asked, "_computer"):
         return Call(command, experiment, asked.backend, type(asked).__qualname__, parameters=given, settings=_settings(asked))
-    return Call(command, experiment, asked._backend, type(asked).__qualname__, parameters=given, settings=_of_computer(asked))
+    backend, settings = getattr(asked, "_backend", asked), _of_computer(asked)
+    return Call(command, experiment, backend, type(asked).__qualname__, parameters=given, settings=settings)
 
 
 def _of_computer(computer: Any) -> dict[str, Any]:

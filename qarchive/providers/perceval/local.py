@@ -1,6 +1,6 @@
 """Executions on this computer: jobs of a Sampler, processors and simulated computers, each recorded once where it is started."""
 
-import atexit
+import os
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from ..base import Follower, Provider
 from ..sdk import sdk
 from ..wrapped import is_a
 from .calls import Asked, call_of_asked, call_of_computation, conversion_of, direct_call
-from .objects import REMOTE_COMPUTERS, SAMPLERS, marks
+from .objects import COMPUTERS, PROCESSORS, REMOTE_COMPUTERS, SAMPLERS, marks
 
 _COMMANDS = ("probs", "samples", "sample_count")
 
@@ -25,6 +25,8 @@ class Run:
     computer: Any = None
     waiting: tuple | None = None  # (computation, mitigations, imperfections, getters) of one that goes on in threads
     failed: str | None = None
+    cancelled: bool = False
+    unmitigated: bool = False  # its user has not asked for its results, to which mitigations are applied then
 
 
 class Local:
@@ -35,9 +37,16 @@ class Local:
         self._mutex = Lock()
         self._jobs: weakref.WeakKeyDictionary[Any, Follower] = weakref.WeakKeyDictionary()  # LocalJobs that run in threads
         self._over: weakref.WeakSet[Any] = weakref.WeakSet()  # those whose thread has ended
+        self._half: weakref.WeakSet[Any] = weakref.WeakSet()  # LocalJobs whose results wait for their user to be converted
         self._runs: weakref.WeakKeyDictionary[Any, tuple[Run, Follower]] = weakref.WeakKeyDictionary()  # by each getter
         self._collect: Callable | None = None  # Perceval's own AComputer.get_results
-        atexit.register(self._last)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
+
+    def _forget(self) -> None:
+        """In a forked child: what the parent runs is the parent's."""
+        self._mutex = Lock()
+        self._jobs, self._runs = weakref.WeakKeyDictionary(), weakref.WeakKeyDictionary()
 
     def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
         """What everything local passes, to be replaced."""
@@ -58,6 +67,18 @@ class Local:
         yield computer, "get_results", self._get_results
         yield threaded, "_encapsulate", self._encapsulate
 
+    def of_kind(self, native: Any) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        """The same for methods that the class of a processor or a computer has of its own, in place of Perceval's."""
+        if not is_a(native, PROCESSORS | COMPUTERS) or is_a(native, REMOTE_COMPUTERS):
+            return
+        computing = {command: lambda original, command=command: self._direct(original, command)
+                     for command in {*_COMMANDS, *getattr(native, "_methods", ())}}  # fmt: skip
+        executing = {"execute": self._execute, "execute_async": self._execute_async, "get_results": self._get_results}
+        methods = computing | (executing if is_a(native, COMPUTERS) else {})
+        for base in type(native).__mro__:
+            if not base.__module__.startswith("perceval."):
+                yield from ((base, name, replacement) for name, replacement in methods.items() if callable(vars(base).get(name)))
+
     # Jobs of a Sampler
 
     def _job_method(self, original: Callable, waits: bool) -> Callable:
@@ -76,7 +97,7 @@ class Local:
 
             answer: list[Any] = []
             if recorder is None or not recorder.wanted() or not is_a(sampler, SAMPLERS):
-                send(kwargs)
+                send(hooks.without_ours(recorder, kwargs))
             else:
                 recorder.run(provider, Asked(lambda: call_of_asked(job, args, kwargs), job.name), (), dict(kwargs), send)
             return answer[0]
@@ -102,13 +123,23 @@ class Local:
 
         return method
 
-    def _maybe_ended(self, job: Any, anyway: bool = False) -> None:
+    def _maybe_ended(self, job: Any) -> None:
+        """Tell that the thread of a job has ended, or that its user has now had its results converted."""
         with self._mutex:
             follower = self._jobs.get(job)
-            if follower is None or job not in self._over or (conversion_of(job) and not anyway):
+            if follower is None or job not in self._over:
                 return
-            del self._jobs[job]
-        follower.ended()
+            partly = conversion_of(job) is not None
+            if not partly:
+                del self._jobs[job]
+            elif job in self._half:
+                return
+            else:
+                self._half.add(job)
+        if partly:
+            follower.partly()
+        else:
+            follower.ended(job)
 
     # Processors and simulated computers that are asked directly
 
@@ -119,7 +150,7 @@ class Local:
         def method(asked: Any, *args: Any, **kwargs: Any) -> Any:
             recorder = hooks.recorder_of(*marks(asked))
             if recorder is None or not recorder.wanted():
-                return original(asked, *args, **kwargs)
+                return original(asked, *args, **hooks.without_ours(recorder, kwargs))
             target = Asked(lambda: direct_call(asked, command, args, kwargs, original), type(asked).__name__)
             return recorder.run(provider, target, (), dict(kwargs), lambda kwargs: Run(original(asked, *args, **kwargs))).results
 
@@ -164,7 +195,7 @@ class Local:
         return method
 
     def _get_results(self, original: Callable) -> Callable:
-        self._collect = original
+        self._collect = self._collect or original  # Perceval's own comes first
 
         def method(computer: Any, computation: Any, imperfections: Any, async_getters: Any, out: dict | None = None) -> dict:
             found = original(computer, computation, imperfections, async_getters, out)
@@ -172,7 +203,7 @@ class Local:
             with self._mutex:
                 entry = self._runs.get(first) if first is not None else None
             if entry is not None:
-                entry[0].results = found
+                entry[0].results, entry[0].unmitigated = found, False
                 self._run_ended(*entry)
             return found
 
@@ -196,23 +227,23 @@ class Local:
 
         return method
 
-    def _maybe_collect(self, run: Run, follower: Follower, anyway: bool = False) -> None:
-        """End a run whose threads have ended, where what its user will be given is known without him."""
+    def _maybe_collect(self, run: Run, follower: Follower) -> None:
+        """End a run whose threads have ended; partly, where mitigations are applied when its user asks."""
         computation, mitigations, imperfections, rows = run.waiting
         getters = [getter for row in rows for getter in row]
         with self._mutex:
             if not all(getter in self._over for getter in getters):
                 return
-        failed = next((getter for getter in getters if getter._status.failed), None)
+        failed = next((getter for getter in getters if getter._status.failed or getter._status.canceled), None)
         if failed is not None:
+            run.cancelled = failed._status.canceled
             run.failed = failed._status.stop_message or failed._status.status.name
-        elif anyway:
-            with run.computer.apply_configuration(mitigations, imperfections.noise):
-                run.results = self._collect(run.computer, computation, imperfections, rows)
-        elif mitigations or run.computer.mitigations:
-            return  # they are applied when the user asks
-        else:
-            answers = [[getter._results for getter in row] for row in rows]  # a getter would wait for this very thread
+        answers = [[getter._results for getter in row] for row in rows]  # a getter would wait for this very thread
+        if failed is None and (mitigations or run.computer.mitigations):
+            run.results, run.unmitigated = {"results_list": [answer for row in answers for answer in row]}, True
+            follower.partly()
+            return
+        if failed is None:
             run.results = self._collect(run.computer, computation, imperfections, answers)
         self._run_ended(run, follower)
 
@@ -222,7 +253,7 @@ class Local:
             for getter in entries:
                 del self._runs[getter]
         if entries:
-            follower.ended()
+            follower.ended(run)
 
     # For the provider
 
@@ -231,7 +262,7 @@ class Local:
         if isinstance(native, Run):
             return native.results is not None or native.failed is not None
         with self._mutex:
-            return native not in self._jobs
+            return native not in self._jobs or native in self._half
 
     def follow(self, native: Any, follower: Follower) -> None:
         """Tell a follower when a LocalJob or a Run has ended."""
@@ -253,15 +284,6 @@ class Local:
             if not native._worker.is_alive():
                 self._over.add(native)
         self._maybe_ended(native)
-
-    def _last(self) -> None:
-        """At the end of the process: what nobody has asked for is recorded as it came."""
-        with self._mutex:
-            jobs, runs = list(self._jobs), list({id(entry[0]): entry for entry in self._runs.values()}.values())
-        for job in jobs:
-            self._maybe_ended(job, anyway=True)
-        for run, follower in runs:
-            self._maybe_collect(run, follower, anyway=True)
 
 
 class _InThread:

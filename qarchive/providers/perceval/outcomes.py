@@ -32,7 +32,10 @@ def put_results(stage: Stage, results: Mapping[str, Any], received: Any = None, 
 def of_run(stage: Stage, run: Run) -> Outcome:
     """How an execution of a processor or a computer ended."""
     if run.failed is not None:
-        return Outcome("ERROR", "ERROR", error=_error("perceval.error", run.failed))
+        word = "CANCELED" if run.cancelled else "ERROR"
+        return Outcome("CANCELLED" if run.cancelled else "ERROR", word, error=_error("perceval.error", run.failed))
+    if run.unmitigated:
+        return _unasked(put_results(stage, run.results, unconverted="mitigations"), "mitigations")
     return Outcome("DONE", "SUCCESS", put_results(stage, run.results))
 
 
@@ -41,11 +44,19 @@ def of_local_job(stage: Stage, job: Any) -> Outcome:
     status = job.status
     word = status.status.name
     results = job._results
-    link = put_results(stage, results, unconverted=conversion_of(job)) if isinstance(results, dict) else None
-    if status.failed:
-        error = _error("perceval.error", status.stop_message or word)
-        return Outcome("CANCELLED" if status.canceled else "ERROR", word, link, error=error)
-    return Outcome("DONE", word, link)
+    conversion = conversion_of(job)
+    link = put_results(stage, results, unconverted=conversion) if isinstance(results, dict) else None
+    cancelled = status.canceled or (link is None and job._cancel_requested)  # Perceval calls one that left nothing a success
+    if status.failed or cancelled:
+        error = _error("perceval.error", status.stop_message or "its user has cancelled it")
+        return Outcome("CANCELLED" if cancelled else "ERROR", word, link, error=error)
+    return Outcome("DONE", word, link) if conversion is None else _unasked(link, conversion)
+
+
+def _unasked(link: Any, conversion: str) -> Outcome:
+    """What is known of results that Perceval makes when their user asks for them."""
+    message = f"nobody has asked for its results yet, to which {conversion} will be applied; they are kept as they were computed"
+    return Outcome("PARTIAL", "SUCCESS", link, error=_error("perceval.unconverted", message))
 
 
 def of_remote(stage: Stage, remote: Remote, run: RemoteRun, asks: platforms.Platforms) -> Outcome:

@@ -46,7 +46,8 @@ def put_payload(stage: Stage, sent: Mapping[str, Any]) -> tuple[Link, Link, dict
     The input is the experiment, the same blob as that of a local run, with its iterations as plain values; and the texts as they
     were sent, where the experiment does not give them again.
     """
-    payload = dict(sent["payload"])
+    payload = sent.get("payload")
+    payload = dict(payload) if isinstance(payload, Mapping) else {}
     value: dict[str, Any] = {"type": PAYLOAD}
     texts = {name: _plain(payload.pop(name)) for name in _OF_INPUT if payload.get(name) is not None}
     try:
@@ -83,7 +84,8 @@ def _objects(texts: Mapping[str, Any]) -> tuple[Any, list]:
 
 
 def _known(sent: Mapping[str, Any]) -> dict[str, Any]:
-    payload = sent["payload"]
+    payload = sent.get("payload")
+    payload = payload if isinstance(payload, Mapping) else {}
     shots = payload.get("max_samples") or payload.get("max_shots")
     iterations = payload.get("iterator")
     name, group = sent.get("job_name"), sent.get("job_group_name")

@@ -45,9 +45,9 @@ class PercevalProvider(Cloud):
         if is_a(native, GROUPS):
             hooks.mark(native, recorder)
         for marked in marked_in(native):
-            if is_handler(marked):
-                for kind, name, replacement in self._remote.of_handler(type(marked)):
-                    hooks.replace(kind, name, replacement, lasting=True)
+            methods = self._remote.of_handler(type(marked)) if is_handler(marked) else self._local.of_kind(marked)
+            for kind, name, replacement in methods:
+                hooks.replace(kind, name, replacement, lasting=True)
             hooks.mark(marked, recorder)
         return native
 

@@ -4,6 +4,7 @@ A handler's methods are replaced, not the handler: an Analyzer makes itself one 
 """
 
 import json
+import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -67,7 +68,14 @@ class Remote:
             weakref.WeakKeyDictionary()
         )  # by the RemoteJob that is followed
         self._met: set[tuple[str, str]] = set()  # jobs of other processes that were looked up before
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forget)
         self._whole = threading.local()  # whether results that are read now pass one of Perceval's own methods next
+
+    def _forget(self) -> None:
+        """In a forked child: what the parent follows is the parent's."""
+        self._mutex = threading.RLock()
+        self._runs, self._of_jobs, self._met = weakref.WeakValueDictionary(), weakref.WeakKeyDictionary(), set()
 
     def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
         """What everything sent to a cloud passes, to be replaced."""
@@ -250,7 +258,7 @@ class Remote:
         return self._known(handler, job_id)
 
     def _tell(self, run: RemoteRun) -> None:
-        status = ON_THE_WAY.get(run.word)
+        status = "RUNNING" if run.word == "completed" else ON_THE_WAY.get(run.word)  # DONE once its results are here
         if status is not None and run.word != run.told:
             run.told = run.word
             for follower in list(run.followers):
