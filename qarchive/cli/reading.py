@@ -177,11 +177,11 @@ def input_(where: str | None, reference: str, circuit: int | None, form: str, ta
             value = values.to_json(job.get(job.record["input"]))
             output.document("input", job=job.id, circuits=_programs_json(job, places), value=value)
         elif form == "qpy":
-            from ..providers import qiskit_files
+            from ..providers.qiskit import files
 
             if target is None and output.on_terminal():
                 raise BadInput("--format qpy", "is binary", "name a file with -o, or send it to a pipe")
-            content = qiskit_files.qpy_bytes(job.input, places)
+            content = files.qpy_bytes(job.input, places)
             _put(content, target)
         else:
             programs, names = job.text(), _names(job)

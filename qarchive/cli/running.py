@@ -29,20 +29,20 @@ def run(where: str | None, file: str, backend: str, shots: int, seed: int | None
     \b
     Example: qarchive run bell.qasm --shots 1000 --seed 7
     """
-    from ..providers import qiskit_files
+    from ..providers.qiskit import files
 
     logging.getLogger("qiskit_aer").setLevel(logging.CRITICAL)  # what it would print is in the job's error
-    qiskit_files.check_backend(backend, noise_from)
-    circuits = qiskit_files.read_circuits(file)
-    simulator = qiskit_files.simulator(backend, noise_from)
-    prepared = qiskit_files.prepare(circuits, simulator, seed)
+    files.check_backend(backend, noise_from)
+    circuits = files.read_circuits(file)
+    simulator = files.simulator(backend, noise_from)
+    prepared = files.prepare(circuits, simulator, seed)
     folder, _ = locate(where)
     fresh = not (folder / MARKER).exists()
     with opened(where, create=True, on_error="raise") as archive:
         if fresh:
             output.note(f"made an archive in {archive.path}")
         for circuit in prepared:
-            if not qiskit_files.measures(circuit):
+            if not files.measures(circuit):
                 output.note(f"warning: the circuit {circuit.name} measures nothing, so it has no counts")
         options = {"shots": shots} | ({"seed_simulator": seed} if seed is not None else {})
         native = archive.wrap(simulator).run(prepared if len(prepared) > 1 else prepared[0], **options)

@@ -427,7 +427,7 @@ def test_a_secret_in_a_result_is_taken_out_of_the_text_and_told(server, archive)
 
 
 def test_the_public_address_of_the_service_is_no_secret(server, archive):
-    from qarchive.providers.ibm.provider.secrets import secrets
+    from qarchive.providers.ibm.secrets import secrets
 
     service = server.service()
     service._account.url = "https://cloud.ibm.com"

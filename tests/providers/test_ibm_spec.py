@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from ibm_runs import bell, sample
 from ibm_server import IBMServer
-from qarchive.providers.ibm.provider.calls import _RUNTIME
 from qiskit_ibm_runtime import Batch, Executor, NoiseLearner, QuantumProgram, SamplerV2
 
 import qarchive
 from qarchive.providers.ibm import refusals as ibm_refusals
 from qarchive.providers.ibm import watch as ibm_watch
+from qarchive.providers.ibm.calls import _RUNTIME
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 SPEC = Path(__file__).parent.parent.parent / "spec"
