@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from . import capture, check, clouds, codec, config, model
+from . import capture, check, clouds, codec, config, entries, model, scope
 from .calibration import Calibration
 from .catalog import Progress
 from .errors import Ambiguous, BadInput, MissingExtra, NotFound
@@ -92,11 +92,11 @@ class Archive:
             "params": {model.plain_text(name): params[name] for name in params},
         }
         codec.encode(changes["params"])  # what cannot be stored is refused here, not in the middle of a run
-        return capture.scope(**changes, **({"group": model.plain_text(group)} if group is not None else {}))
+        return scope.within(**changes, **({"group": model.plain_text(group)} if group is not None else {}))
 
     def paused(self) -> AbstractContextManager:
         """Nothing is archived inside a `with` block. For one run: `backend.run(..., archive=False)`."""
-        return capture.scope(paused=True)
+        return scope.within(paused=True)
 
     def replay(self, native: Any) -> Any:
         """An SDK's client that answers from this archive: its jobs, results, devices. No network, no credentials.
@@ -159,7 +159,7 @@ class Archive:
         listed = provider.listed(client, None if moment is None else moment.datetime)
         found = [self._job(link.digest) for link in clouds.fetch(self._recorder, provider, client, listed, report)]
         for provider_job, problem in report.problems.items():
-            capture.complain(f"job {provider_job} is not fetched: {problem}")
+            entries.complain(f"job {provider_job} is not fetched: {problem}")
         return found
 
     def calibrate(self, reference: str, client: Any = None) -> Calibration:
@@ -187,7 +187,7 @@ class Archive:
                 str(path), "is no file in which an SDK keeps jobs", "give a JobGroup (.jgrp) or an ExecutionGroup (.egrp)"
             )
         self._recorder.settle()
-        return [self._job(link.digest) for link in self._recorder.take(provider, path)]
+        return [self._job(link.digest) for link in clouds.take(self._recorder, provider, path)]
 
     def _clients(self, client: Any) -> clouds.Clients:
         from .providers import registry

@@ -9,21 +9,13 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
-from dataclasses import dataclass, field, replace
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import codec, model
-from .environment import environment
+from . import entries, model, scope
 from .errors import NotEncodable, NotFound, QArchiveError
-from .index import Query
-from .pack import Blob
 from .providers import hooks
-from .providers.base import Cloud, Execution, Imported, Outcome, Provider
+from .providers.base import Cloud, Execution, Outcome, Provider
 from .stage import Stage
 from .store import Store
 from .values import Link, Timestamp
@@ -33,30 +25,6 @@ SETTLE_S = 60.0  # how long a reader waits for the outcome of a job that has end
 # SDKs raise what is no Exception (panics of Rust code, pasqal-cloud's errors), and even that must not break a run: whatever
 # they raise while they are being read becomes a gap. These alone are the user's.
 _INTERRUPTS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-
-complain = hooks.warn
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What holds for the executions inside a `with` block: labels, and whether anything is recorded."""
-
-    group: str | None = None
-    tags: tuple[str, ...] = ()
-    params: Mapping[str, Any] = field(default_factory=dict)
-    paused: bool = False
-    parent: Link | None = None  # the job that the executions inside repeat
-    nested: bool = False  # what runs inside is part of an execution that is recorded already
-    children: list[Link] | None = None  # where each job that is started inside is noted
-
-    def labels(self) -> dict[str, Any]:
-        fields = {"group": self.group, "tags": sorted(set(self.tags)), "params": dict(self.params)}
-        return {name: value for name, value in fields.items() if value}
-
-
-_OUTSIDE = Scope()
-_scope: ContextVar[Scope] = ContextVar("qarchive_scope", default=_OUTSIDE)
-hooks.carry(_scope)
 
 
 class _Running:
@@ -73,6 +41,11 @@ class _Running:
         self.remote = False
         self.written = False
         self.done = threading.Event()  # its outcome was recorded, or given up with a warning
+
+    def start(self, execution: Execution, created: Timestamp | None = None, ours: bool = True) -> None:
+        """Stage its job and its attempt."""
+        self.remote = execution.remote
+        self.job, self.attempt = entries.put_start(self.stage, execution, created, ours)
 
     def status(self, status: str, provider_status: str) -> None:
         if self.written and not self.done.is_set() and self.process == os.getpid():
@@ -118,7 +91,7 @@ class Recorder:
         What runs inside of it is part of it, and not recorded again.
         """
         if not kwargs.pop("archive", True):
-            with scope(paused=True):
+            with scope.within(paused=True):
                 return send(kwargs)
         if not self.wanted():
             return send(kwargs)
@@ -128,7 +101,7 @@ class Recorder:
     @staticmethod
     def wanted() -> bool:
         """Whether what runs here is to be recorded: not in a pause, and not as part of an execution that is recorded already."""
-        here = _scope.get()
+        here = scope.here()
         return not (here.paused or here.nested)
 
     @hooks.passed_over
@@ -158,20 +131,19 @@ class Recorder:
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
                 raise
-            complain(f"that job {provider_job} was {name} is not recorded: {error}")
+            entries.complain(f"that job {provider_job} was {name} is not recorded: {error}")
 
     @hooks.passed_over
     def _send(self, provider: Provider, executions: list[_Running], send: Callable[[], Any]) -> Any:
         """Send what is recorded, record that it was accepted or not, and follow each of the SDK's jobs that come of it."""
-        outside = _scope.get()
-        token = _scope.set(replace(outside, nested=True))
+        token = scope.nest()
         try:
             native = send()
         except BaseException as error:
             self._unsent(executions, error)
             raise
         finally:
-            _scope.reset(token)
+            scope.leave(token)
         try:
             jobs = self._parts(provider, executions, native)
             if executions and executions[0].remote:
@@ -200,10 +172,12 @@ class Recorder:
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
                 raise
-            complain(f"the ids of jobs that were sent cannot be read: {described(error)['message']}")
+            entries.complain(f"the ids of jobs that were sent cannot be read: {entries.described(error)['message']}")
             return []
         if len(jobs) < len(executions):
-            complain(f"{len(executions)} jobs were sent, and only {len(jobs)} accepted; `qarchive recover` looks for the others")
+            entries.complain(
+                f"{len(executions)} jobs were sent, and only {len(jobs)} accepted; `qarchive recover` looks for the others"
+            )
         return jobs
 
     def _take_in(self, provider: Provider, job: Any) -> None:
@@ -213,7 +187,7 @@ class Recorder:
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
                 raise
-            complain(f"job {provider.job_id(job)} is not recorded: {described(error)['message']}")
+            entries.complain(f"job {provider.job_id(job)} is not recorded: {entries.described(error)['message']}")
 
     def record(self, provider: Provider, job: Any) -> Link:
         """Record an SDK job that runs or has ended; the same job again is the same record."""
@@ -232,7 +206,7 @@ class Recorder:
     def rerun(self, provider: Provider, parent: Link, target: Any, args: tuple, kwargs: dict) -> Link:
         """Run an archived job again, as a child of the first; the new job."""
         children: list[Link] = []
-        with scope(parent=parent, children=children):
+        with scope.within(parent=parent, children=children):
             provider.wrap(target, self.way).run(*args, **kwargs)
         if not children:
             raise NotFound(f"a record of job {parent} run again", str(self.store.path), "the warning that came with it says why")
@@ -240,7 +214,7 @@ class Recorder:
 
     def resume(self, provider: Provider, job: Any) -> None:
         """Follow an SDK job that was archived in another process and is looked at again, if it has not ended there."""
-        if _scope.get().paused:
+        if scope.here().paused:
             return
         found = self.find(provider, provider.job_id(job))
         if found is None:
@@ -293,7 +267,7 @@ class Recorder:
         for running, native in under_way:
             if native is not None and running.provider.ended(native) and not running.done.wait(deadline - time.monotonic()):
                 self._let_go(running)
-                complain(f"the outcome of job {running.job} was waited for in vain; `qarchive sync` looks for it")
+                entries.complain(f"the outcome of job {running.job} was waited for in vain; `qarchive sync` looks for it")
         with self._mutex:
             unwritten, self._unwritten = self._unwritten, []
         while unwritten:
@@ -318,21 +292,21 @@ class Recorder:
             except BaseException as error:
                 if raising or isinstance(error, _INTERRUPTS):
                     raise
-                found = [_undescribed(stage, provider, target, error)]
+                found = [entries.put_undescribed(stage, provider, target, error)]
             lost = next((gap["reason"] for gap in stage.gaps if gap["what"] == "input"), None)
             if raising and lost is not None:
                 raise NotEncodable(lost, "input")
             executions = [_Running(self, stage, provider) for _ in found]
             for running, execution in zip(executions, found, strict=True):
-                self._stage_start(running, execution)
-            complain_of(stage.gaps)
+                running.start(execution)
+            entries.complain_of(stage.gaps)
             self._commit_start(stage, executions)
-            if (children := _scope.get().children) is not None:
+            if (children := scope.here().children) is not None:
                 children += [running.job for running in executions]
         except BaseException as error:
             if raising or isinstance(error, _INTERRUPTS):
                 raise
-            complain(f"a job is not yet recorded: {error}")
+            entries.complain(f"a job is not yet recorded: {error}")
         return executions or [_Running(self, stage, provider)]
 
     def _start_again(self, provider: Provider, job: Link, target: Any) -> list[_Running]:
@@ -344,13 +318,13 @@ class Recorder:
             folded = self.folded(job.digest)
             execution = provider.again(stage, target, folded.record)
             number = 1 + max((attempt.number for attempt in folded.attempts), default=0)
-            running.attempt = self._stage_attempt(stage, job, number, execution, stage.put_again(_environment()))
-            complain_of(stage.gaps)
+            running.attempt = entries.put_attempt(stage, job, number, execution)
+            entries.complain_of(stage.gaps)
             self._commit_start(stage, [running])
         except BaseException as error:
             if self.on_error == "raise" or isinstance(error, _INTERRUPTS):
                 raise
-            complain(f"a further attempt of job {job} is not yet recorded: {error}")
+            entries.complain(f"a further attempt of job {job} is not yet recorded: {error}")
         return [running]
 
     def _commit_start(self, stage: Stage, executions: list[_Running]) -> None:
@@ -366,77 +340,16 @@ class Recorder:
         fetched = provider.fetch(stage, job)
         if not fetched.ours:
             stage.gap("environment", "the job was sent without the archive")
-        self._stage_start(running, fetched.execution, fetched.created, fetched.ours)
-        complain_of(stage.gaps)
+        running.start(fetched.execution, fetched.created, fetched.ours)
+        entries.complain_of(stage.gaps)
         stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(fetched.sent)))
         stage.commit(durable=True)
         running.written = True
         return running
 
-    def take(self, provider: Cloud, path: Path) -> list[Link]:
-        """Take over the jobs of a file of the SDK's, in order; those that are here already are not written again.
-
-        Raises BadInput, CannotWrite, MissingExtra.
-        """
-        self.store.prepare()
-        stage = Stage(self.store)
-        found, waiting = [], {}
-        for imported in provider.read(stage, path):
-            known = self._taken(provider, imported, waiting)
-            if known is None:
-                stage.gaps = list(imported.gaps)
-                running = _Running(self, stage, provider)
-                self._stage_start(running, imported.execution, imported.created, ours=False, unsent=imported.sent is None)
-                if imported.sent is not None:
-                    stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(imported.sent)))
-                complain_of(stage.gaps)
-                known = running.job
-            found.append(known)
-        stage.commit(durable=True)
-        return found
-
-    def _taken(self, provider: Cloud, imported: Imported, waiting: dict[tuple, list[bytes]]) -> Link | None:
-        """The job that is the same as one of a file: by its id, or the first one prepared with this input that none is yet."""
-        if imported.sent is not None:
-            return self.find(provider, imported.sent.provider_job)
-        execution = imported.execution
-        same = (execution.input, execution.config, execution.group)
-        if same not in waiting:
-            query = Query(provider=provider.name, status="PREPARED", group=execution.group, input=execution.input.digest)
-            rows = self.store.index.rows(query, -1)
-            records = ((bytes.fromhex(row.id), self.store.value(bytes.fromhex(row.id))) for row in rows)
-            waiting[same] = [digest for digest, record in records if record["config"] == execution.config]
-        return Link(waiting[same].pop()) if waiting[same] else None
-
-    def _stage_start(self, running: _Running, execution: Execution, created: Timestamp | None = None, ours: bool = True,
-                     unsent: bool = False) -> None:  # fmt: skip
-        """Stage a job, and its attempt unless it is `unsent`. `created` is when its provider says that it was made, `ours`
-        whether this process made it."""
-        stage = running.stage
-        running.remote = execution.remote
-        labels = _scope.get().labels()
-        if execution.group:
-            labels.setdefault("group", execution.group)
-        if execution.tags:
-            labels["tags"] = sorted({*labels.get("tags", ()), *execution.tags})
-        running.job = stage.record(model.job_record(
-            provider=execution.provider, kind=execution.kind, backend=execution.backend_name, input=execution.input,
-            config=execution.config, shots=execution.shots, size=execution.size, names=execution.names,
-            labels=labels, parent=execution.parent or _scope.get().parent, created=created))  # fmt: skip
-        if unsent:
-            return
-        surroundings = stage.put_again(_environment()) if ours else None
-        running.attempt = self._stage_attempt(stage, running.job, 1, execution, surroundings)
-
-    @staticmethod
-    def _stage_attempt(stage: Stage, job: Link, number: int, execution: Execution, surroundings: Link | None) -> Link:
-        return stage.record(model.attempt_record(
-            job=job, number=number, backend=execution.backend, environment=surroundings, calibration=execution.calibration,
-            captured=execution.captured, gaps=stage.gaps, local=not execution.remote))  # fmt: skip
-
     def _unsent(self, executions: list[_Running], error: BaseException) -> None:
         """Record that sending raised: a local run failed, a cloud refused it, or nobody knows, and then it stays SENDING."""
-        said = described(error)
+        said = entries.described(error)
         for running in executions:
             if not running.remote:
                 failed = Outcome("ERROR", type(error).__name__, error=said)
@@ -446,7 +359,7 @@ class Recorder:
                 self._end(running, lambda stage, refused=refused: refused, lambda: None)
             else:
                 unsure = "sending it got no answer, so it may or may not run; `qarchive recover` looks for it"
-                complain(f"job {running.job}: {unsure}")
+                entries.complain(f"job {running.job}: {unsure}")
                 self._note(running, "SENDING", type(error).__name__, said)
 
     def _accepted(self, executions: list[_Running], jobs: list) -> None:
@@ -484,7 +397,9 @@ class Recorder:
             if isinstance(error, _INTERRUPTS):
                 self._let_go(running)
                 raise
-            complain(f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {model.plain_text(error)}")
+            entries.complain(
+                f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {model.plain_text(error)}"
+            )
             if running.remote:
                 return  # it goes on elsewhere, and `sync` will ask
             unseen = Outcome("UNKNOWN", "")
@@ -501,8 +416,8 @@ class Recorder:
                     raise
                 stage.gap("result", f"{type(error).__name__}: {model.plain_text(error)}")
                 found = Outcome("UNKNOWN", "")
-            complain_of(stage.gaps)
-            record_outcome(stage, running.job, running.attempt, found, provider_job())
+            entries.complain_of(stage.gaps)
+            entries.put_outcome(stage, running.job, running.attempt, found, provider_job())
 
         try:
             self._write([running], stage_outcome, durable=running.remote, what="the outcome")
@@ -521,7 +436,7 @@ class Recorder:
             if not executions or executions[0].job is None:
                 return
             for running in executions:
-                if not running.written:
+                if not running.written and running.stage is not None:  # else it is among what waits to be written
                     stage.blobs.update(running.stage.blobs)
             fill(stage)
             stage.commit(durable)
@@ -532,7 +447,7 @@ class Recorder:
                 raise
             with self._mutex:
                 self._unwritten.append(stage)
-            complain(f"{what} of job {executions[0].job} is not yet recorded: {error}")
+            entries.complain(f"{what} of job {executions[0].job} is not yet recorded: {error}")
 
     def after_fork(self) -> None:
         """In a forked child: the parent records what it started."""
@@ -544,62 +459,12 @@ def _may_still_bring(provider: Provider, attempt: model.Attempt) -> bool:
     return provider.late_results and attempt.outcome is not None and attempt.outcome.get("result") is None
 
 
-@cache
-def _environment() -> Blob:
-    data = codec.encode(environment())
-    return Blob("environment", codec.digest(data), data)
-
-
-@contextmanager
-def scope(**changes: Any) -> Iterator[None]:
-    """Labels, or a pause, for the executions inside; scopes inside one another add up."""
-    outer = _scope.get()
-    changes["tags"] = (*outer.tags, *changes.get("tags", ()))
-    changes["params"] = {**outer.params, **changes.get("params", {})}
-    token = _scope.set(replace(outer, **changes))
-    try:
-        yield
-    finally:
-        _scope.reset(token)
-
-
-def described(error: BaseException) -> dict[str, str]:
-    """An exception as plain values."""
-    return {"type": f"{type(error).__module__}.{type(error).__qualname__}", "message": model.plain_text(error)}
-
-
-def record_outcome(stage: Stage, job: Link, attempt: Link, found: Outcome, provider_job: str | None) -> None:
-    """Stage how an attempt ended, and the calibrations that came to be known with it."""
-    error = found.error and {name: model.plain_text(text) for name, text in found.error.items()}
-    for captured in found.calibrations:
-        stage.record(model.calibration_record(
-            job=job, attempt=attempt, calibration=captured.calibration, phase=captured.phase, captured=captured.at))  # fmt: skip
-    stage.record(model.outcome_record(
-        job=job, attempt=attempt, status=found.status, provider_status=found.provider_status, provider_job=provider_job,
-        result=found.result, volatile=found.volatile, error=error, usage=found.usage, gaps=stage.gaps))  # fmt: skip
-
-
-def complain_of(gaps: list[dict[str, str]]) -> None:
-    for gap in gaps:
-        complain(f"{gap['what']} is not archived: {gap['reason']}")
-
-
-def _undescribed(stage: Stage, provider: Provider, target: Any, error: BaseException) -> Execution:
-    """An execution of which nothing but its backend's name could be captured."""
-    stage.gap("input", f"{type(error).__name__}: {model.plain_text(error)}")
-    name = getattr(target, "name", None)
-    name = name if type(name) is str else type(target).__name__
-    return Execution(provider=provider.name, kind="local", backend_name=name, input=stage.put("input", {"type": "missing"}),
-                     config=stage.put("config", {}), backend=stage.put("backend", {"name": name}),
-                     remote=isinstance(provider, Cloud) and provider.elsewhere(target))  # fmt: skip
-
-
 def _settle_all() -> None:
     for recorder in list(_recorders):
         try:
             recorder.settle()
         except QArchiveError as error:
-            complain(f"outcomes of the last jobs are not recorded: {error}")
+            entries.complain(f"outcomes of the last jobs are not recorded: {error}")
 
 
 atexit.register(_settle_all)  # after this `store` flushes, since handlers run last in, first out

@@ -5,11 +5,13 @@ Clouds are asked through the SDK's own clients, with the user's credentials; not
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from . import model
-from .capture import Recorder, record_outcome
+from . import entries, model
+from .capture import Recorder
 from .errors import BadInput, NotFound, QArchiveError
+from .index import Query
 from .providers.base import Captured, Cloud, Origin, Provider
 from .stage import Stage
 from .values import Link
@@ -133,6 +135,43 @@ def _origin(recorder, job, attempt) -> Origin:
     return Origin(recorder.store.value(job.digest)["backend"], attempt.instance)
 
 
+def take(recorder: Recorder, provider: Cloud, path: Path) -> list[Link]:
+    """Take over the jobs of a file of the SDK's, in order; those that are here already are not written again.
+
+    Raises BadInput, CannotWrite, MissingExtra.
+    """
+    recorder.store.prepare()
+    stage = Stage(recorder.store)
+    found, waiting = [], {}
+    for imported in provider.read(stage, path):
+        known = _taken(recorder, provider, imported, waiting)
+        if known is None:
+            stage.gaps = list(imported.gaps)
+            known, attempt = entries.put_start(
+                stage, imported.execution, imported.created, ours=False, unsent=imported.sent is None
+            )
+            if imported.sent is not None:
+                stage.record(model.sent_record(job=known, attempt=attempt, **vars(imported.sent)))
+            entries.complain_of(stage.gaps)
+        found.append(known)
+    stage.commit(durable=True)
+    return found
+
+
+def _taken(recorder, provider, imported, waiting) -> Link | None:
+    """The job that is the same as one of a file: by its id, or the first one prepared with this input that none is yet."""
+    if imported.sent is not None:
+        return recorder.find(provider, imported.sent.provider_job)
+    execution = imported.execution
+    same = (execution.input, execution.config, execution.group)
+    if same not in waiting:
+        query = Query(provider=provider.name, status="PREPARED", group=execution.group, input=execution.input.digest)
+        rows = recorder.store.index.rows(query, -1)
+        records = ((bytes.fromhex(row.id), recorder.store.value(bytes.fromhex(row.id))) for row in rows)
+        waiting[same] = [digest for digest, record in records if record["config"] == execution.config]
+    return Link(waiting[same].pop()) if waiting[same] else None
+
+
 def calibrate(recorder: Recorder, provider: Cloud, client: Any, job: Link) -> Captured:
     """Ask how well the device of a job is doing now, and keep it with the job. Raises BadInput, CannotWrite."""
     attempt = recorder.folded(job.digest).current
@@ -166,7 +205,7 @@ def _collect(recorder, provider, client, job, attempt, report) -> None:
         return
     state = provider.state(native)
     if state.readable:
-        record_outcome(stage, job, attempt.link, provider.outcome(stage, native), attempt.provider_job)
+        entries.put_outcome(stage, job, attempt.link, provider.outcome(stage, native), attempt.provider_job)
         stage.commit(durable=True)
         recorder.forget(attempt.link)
         report.collected.append(str(job))

@@ -21,6 +21,8 @@ FLOORS = [
     {"index"},
     {"store"},
     {"stage", "check", "providers"},
+    {"scope"},
+    {"entries"},
     {"capture", "job"},
     {"clouds"},
     {"archive"},

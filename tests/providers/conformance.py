@@ -15,7 +15,7 @@ import warnings
 import pytest
 
 import qarchive
-from qarchive import capture, codec, model
+from qarchive import codec, entries, model
 from qarchive.errors import ArchiveWarning, BadInput, JobFailed
 from qarchive.pack import RECORD
 
@@ -419,7 +419,7 @@ class Conformance:
         assert [record["type"] for record in job.history] == ["job", "attempt", "outcome"]
         assert len(job.seal) == 64 and job.seal == archive.job(job.id).seal
         assert job.status in model.TERMINAL
-        assert capture.described(ValueError("x")) == {"type": "builtins.ValueError", "message": "x"}
+        assert entries.described(ValueError("x")) == {"type": "builtins.ValueError", "message": "x"}
 
 
 class QiskitConformance(Conformance):

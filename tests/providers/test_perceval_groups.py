@@ -14,7 +14,7 @@ import qarchive
 from qarchive.errors import ArchiveWarning, BadInput
 
 NO_INPUT = {"what": "input", "reason": "Perceval drops the input of a job that succeeded from the file of its group"}
-NO_CALIBRATION = {"what": "calibration", "reason": "the file of the group does not hold one"}
+UNKNOWN = [{"what": what, "reason": "the file of the group does not hold one"} for what in ("environment", "calibration")]
 
 pytestmark = pytest.mark.filterwarnings("ignore::qarchive.errors.ArchiveWarning")
 
@@ -76,7 +76,7 @@ def test_a_job_group_is_taken_over_in_order(archive, job_group):
     jobs = archive.fetch(file)
     assert [job.status for job in jobs] == ["QUEUED", "QUEUED", "PREPARED", "PREPARED"]
     assert [job.provider_job for job in jobs] == [group[0].id, group[1].id, None, None]
-    assert [job.gaps for job in jobs] == [[NO_INPUT, NO_CALIBRATION], [NO_CALIBRATION], [], []]
+    assert [job.gaps for job in jobs] == [[NO_INPUT, *UNKNOWN], UNKNOWN, [], []]
     assert [job.shots for job in jobs] == [None, 2000, 3000, 3000]
     assert {job.labels["group"] for job in jobs} == {"cnots"}
     assert {job.backend for job in jobs} == {"sim:altair"}
@@ -162,5 +162,5 @@ def test_gaps_of_a_file_are_warned_of(archive, job_group):
     with pytest.warns(ArchiveWarning) as caught:
         archive.fetch(file)
     assert {str(warning.message) for warning in caught} == {
-        f"{gap['what']} is not archived: {gap['reason']}" for gap in (NO_INPUT, NO_CALIBRATION)
+        f"{gap['what']} is not archived: {gap['reason']}" for gap in (NO_INPUT, *UNKNOWN)
     }

@@ -27,7 +27,7 @@ _DATES = "%Y%m%d_%H%M%S"
 _VALUES = frozenset(
     {"Computation", "ComputationIterator", "Command"}
 )  # of what consists of members: the rest is only looked into
-_NO_CALIBRATION = "the file of the group does not hold one"
+_NOT_IN_FILE = "the file of the group does not hold one"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,8 @@ def _imported(stage: Stage, group: str, created: Timestamp, entry: _Entry) -> Im
     else:
         input_link, config, known = put_payload(stage, entry.body)
     if entry.id is not None:
-        stage.gap("calibration", _NO_CALIBRATION)
+        for what in ("environment", "calibration"):
+            stage.gap(what, _NOT_IN_FILE)
     gaps, stage.gaps[before:] = stage.gaps[before:], []
     execution = Execution("perceval", kind_of(entry.platform, None), entry.platform, input_link, config,
                           put_platform(stage, entry.platform, None), remote=True, **{**known, "group": group})  # fmt: skip

@@ -1,0 +1,59 @@
+"""What holds for the executions inside a `with` block, in whatever thread they run."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .providers import hooks
+from .values import Link
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What holds for the executions inside a `with` block: labels, and whether anything is recorded."""
+
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    params: Mapping[str, Any] = field(default_factory=dict)
+    paused: bool = False
+    parent: Link | None = None  # the job that the executions inside repeat
+    nested: bool = False  # what runs inside is part of an execution that is recorded already
+    children: list[Link] | None = None  # where each job that is started inside is noted
+
+    def labels(self) -> dict[str, Any]:
+        fields = {"group": self.group, "tags": sorted(set(self.tags)), "params": dict(self.params)}
+        return {name: value for name, value in fields.items() if value}
+
+
+_OUTSIDE = Scope()
+_scope: ContextVar[Scope] = ContextVar("qarchive_scope", default=_OUTSIDE)
+hooks.carry(_scope)
+
+
+def here() -> Scope:
+    """The scope that holds where this is called."""
+    return _scope.get()
+
+
+def nest() -> Token:
+    """From here on, until `leave`, what runs is part of an execution that is recorded already."""
+    return _scope.set(replace(_scope.get(), nested=True))
+
+
+def leave(token: Token) -> None:
+    _scope.reset(token)
+
+
+@contextmanager
+def within(**changes: Any) -> Iterator[None]:
+    """Labels, or a pause, for the executions inside; scopes inside one another add up."""
+    outer = _scope.get()
+    changes["tags"] = (*outer.tags, *changes.get("tags", ()))
+    changes["params"] = {**outer.params, **changes.get("params", {})}
+    token = _scope.set(replace(outer, **changes))
+    try:
+        yield
+    finally:
+        _scope.reset(token)
