@@ -15,7 +15,7 @@ import perceval as pcvl
 import pytest
 import requests
 from perceval.algorithm import Analyzer, Sampler
-from perceval.runtime import CompilationAveraging, ExecutionFactory, ExecutionGroup, PhotonRecycling
+from perceval.runtime import CompilationAveraging, ExecutionFactory, ExecutionGroup, PhotonRecycling, SimulatedComputer
 from perceval_runs import TWO, done, executed, experiment, lenient, prepared, same, same_input, sent, set_up, strict
 
 import qarchive
@@ -822,10 +822,35 @@ def test_a_job_that_was_not_sent_is_not_recorded(quandela, archive):
     assert (str(caught.value), len(archive.jobs())) == (said, 0)
 
 
-def test_an_execution_is_no_job(quandela, archive):
-    with pytest.raises(BadInput) as caught:
-        archive.record(executed(quandela, quandela.computer()))
-    assert str(caught.value) == "a Execution: it is no job; wrap the processor or the computer before it runs"
+def test_an_execution_that_ran_without_the_archive_is_recorded(quandela, archive):
+    execution = executed(quandela, quandela.computer())
+    results = execution.get_results()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", qarchive.ArchiveWarning)
+        job = archive.record(execution)
+        assert archive.record(execution) == job
+    assert (job.status, job.provider_job) == ("DONE", execution._getters[0][0]._remote_id)
+    same(job.result(), results)
+    assert str(job.input.input_state) == str(execution.computation.experiment.input_state)
+
+
+def test_an_execution_that_is_no_job_or_several_is_not_recorded(quandela, archive):
+    local = ExecutionFactory(SimulatedComputer("SLOS"), experiment()).probs
+    computer = quandela.computer("sim:belenos")
+    computer.use_mitigations_remotely, computer.mitigations = False, [CompilationAveraging(2)]
+    factory = ExecutionFactory(computer, experiment(), max_shots_per_call=10)
+    factory.add_iteration_list([{"max_samples": 5}, {"max_samples": 6}])
+    several = factory.sample_count.execute_async(max_samples=7)
+    unsent = ExecutionFactory(quandela.computer(), experiment(), max_shots_per_call=10).probs
+    for execution, said in (
+        (local, "a Execution: it is no job; wrap the processor or the computer before it runs"),
+        (several, "an Execution: it is 2 jobs of the cloud; wrap its computer before it runs"),
+        (unsent, "a Execution: it was not sent yet; wrap its processor before it is, or record it afterwards"),
+    ):
+        with pytest.raises(BadInput) as caught:
+            archive.record(execution)
+        assert str(caught.value) == said
+    assert len(archive.jobs()) == 0
 
 
 # Offline

@@ -8,8 +8,8 @@ from ...values import Timestamp
 from ..base import Captured, Execution, Fetched, Origin, Sent, Stage, State
 from ..sdk import sdk
 from . import platforms
-from .objects import REMOTE_JOBS, handler_of, is_a
-from .payloads import put_payload
+from .objects import EXECUTIONS, REMOTE_JOBS, handler_of, is_a
+from .payloads import body_of, put_payload
 from .platforms import address, asking, kind_of, named, patient_copy, put_details, put_platform, secrets_of
 from .remote import FINAL, ON_THE_WAY, RemoteRun
 
@@ -103,12 +103,15 @@ def _handler_for(client: Any, backend: str) -> Any:
 def fetch(stage: Stage, native: Any, run: RemoteRun, asks: platforms.Platforms) -> Fetched:
     """Everything that can still be known of a job that was not captured."""
     if run.id is None:
-        raise BadInput("a RemoteJob", "it was not sent yet", "wrap its processor before it is, or record it afterwards")
+        hint = "wrap its processor before it is, or record it afterwards"
+        raise BadInput(f"a {type(native).__name__}", "it was not sent yet", hint)
     stage.conceal(*secrets_of(run.handler))
     if run.status is None:
         run.status = ask(run, "get_job_status")
     name = run.handler.name
     request = getattr(native, "_request_data", None) if is_a(native, REMOTE_JOBS) else None
+    if is_a(native, EXECUTIONS):
+        request = body_of(native.computation, name, native.name, native.job_group_name)
     if isinstance(request, dict) and isinstance(request.get("payload"), dict):
         input_link, config, known = put_payload(stage, request)
     else:

@@ -18,7 +18,7 @@ from ...values import Timestamp
 from ..base import Execution, Imported, Sent, Stage
 from ..sdk import sdk
 from .fetching import instance_of
-from .payloads import put_payload
+from .payloads import body_of, put_payload
 from .platforms import kind_of, put_platform
 from .serialized import check_texts, text_of
 
@@ -38,6 +38,7 @@ class _Entry:
     platform: str
     url: str
     body: dict | None  # of the request that makes it; None for a JobGroup's jobs that succeeded: it drops their input
+    unread: tuple[str, ...] = ()  # settings of its computer that are not taken over
 
 
 def read(stage: Stage, path: Path) -> list[Imported]:
@@ -63,6 +64,8 @@ def _imported(stage: Stage, group: str, created: Timestamp, entry: _Entry) -> Im
         input_link, config, known = stage.put("input", {"type": "missing"}), stage.put("config", {}), {}
     else:
         input_link, config, known = put_payload(stage, entry.body)
+    for what in entry.unread:
+        stage.gap(f"config.{what}", "a setting of the computer, which is not taken over from a file")
     if entry.id is not None:
         for what in ("environment", "calibration"):
             stage.gap(what, _NOT_IN_FILE)
@@ -138,17 +141,12 @@ def _of_execution(execution: _Node) -> Iterator[_Entry]:
     if computer.tag != "RemoteComputer":
         return
     handler = computer["_communication_layer"]["_rpc_handler"]
-    computation = execution["_computation"]
-    serialize = sdk("perceval.serialization").serialize
-    payload = {"command": computation.command.name, **computation.parameters, "experiment": serialize(computation.experiment)}
-    iterations = getattr(computation, "iterations", [])
-    if iterations:
-        payload["iterator"] = [serialize(dict(item)) for item in iterations]
-    body = {"payload": payload, "platform_name": handler["name"], "job_name": execution["_name"],
-            "job_group_name": execution["_job_group_name"]}  # fmt: skip
+    body = body_of(execution["_computation"], handler["name"], execution["_name"], execution["_job_group_name"])
+    settings = ("_custom_noise", "_error_mitigations", "_parameters")
+    unread = tuple(name.lstrip("_") for name in settings if computer.members.get(name) not in (None, [], {}))
     getters = [getter for row in execution.members.get("_getters", []) for getter in row]
     for getter in getters or [None]:
-        yield _Entry(None if getter is None else getter["_remote_id"], handler["name"], handler["url"], body)
+        yield _Entry(None if getter is None else getter["_remote_id"], handler["name"], handler["url"], body, unread)
 
 
 def _local_time(moment: datetime) -> Timestamp:

@@ -83,6 +83,16 @@ def _objects(texts: Mapping[str, Any]) -> tuple[Any, list]:
     return serialization.deserialize(texts["experiment"]), serialization.deserialize(iterations, strict=False)
 
 
+def body_of(computation: Any, platform: str, name: str | None, group: str | None) -> dict[str, Any]:
+    """The body of a request that makes a job of a computation, as far as the computation says it."""
+    serialize = sdk("perceval.serialization").serialize
+    payload = {"command": computation.command.name, **computation.parameters, "experiment": serialize(computation.experiment)}
+    iterations = getattr(computation, "iterations", [])
+    if iterations:
+        payload["iterator"] = [serialize(dict(item)) for item in iterations]
+    return {"payload": payload, "platform_name": platform, "job_name": name, "job_group_name": group}
+
+
 def _known(sent: Mapping[str, Any]) -> dict[str, Any]:
     payload = sent.get("payload")
     payload = payload if isinstance(payload, Mapping) else {}

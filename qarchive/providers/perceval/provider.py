@@ -12,7 +12,7 @@ from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Imported,
 from . import fetching, groups, members, native_jobs, outcomes, payloads, refusals, rerunning, unarchived
 from .calls import Asked, call_of_job, describe_call
 from .local import Local, Run
-from .objects import GROUPS, LOCAL_JOBS, REMOTE_JOBS, SESSIONS, is_a, is_handler, is_perceval, marked_in
+from .objects import EXECUTIONS, GROUPS, LOCAL_JOBS, REMOTE_JOBS, SESSIONS, is_a, is_handler, is_perceval, marked_in
 from .platforms import Platforms
 from .remote import Remote, RemoteRun, Sending
 
@@ -94,7 +94,8 @@ class PercevalProvider(Cloud):
     def job_id(self, job: Any) -> str | None:
         if isinstance(job, Run) or is_a(job, LOCAL_JOBS):
             return None
-        if not isinstance(job, RemoteRun) and not is_a(job, REMOTE_JOBS):
+        known = isinstance(job, RemoteRun) or is_a(job, REMOTE_JOBS) or (is_a(job, EXECUTIONS) and self.elsewhere(job))
+        if not known:
             raise BadInput(f"a {type(job).__name__}", "it is no job", "wrap the processor or the computer before it runs")
         return self._remote.run_of(job).id
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...errors import NotFound, QArchiveError
+from ...errors import BadInput, NotFound, QArchiveError
 from .. import hooks
 from ..base import Follower, Provider
 from ..sdk import sdk
-from .objects import REMOTE_JOBS, handler_of, is_a
+from .objects import EXECUTIONS, handler_of, is_a
 from .platforms import address, named, ours
 from .serialized import check_texts
 
@@ -281,9 +281,10 @@ class Remote:
             return native
         with self._mutex:
             run = self._of_jobs.get(native)
-            if run is None or run.id != native.id:  # it may not have been sent the last time
+            job_id = _id_of(native)
+            if run is None or run.id != job_id:  # it may not have been sent the last time
                 handler = handler_of(native)
-                run = self._of_jobs[native] = self._known(handler, native.id) or RemoteRun(handler, native.id)
+                run = self._of_jobs[native] = self._known(handler, job_id) or RemoteRun(handler, job_id)
         return run
 
     def follow(self, native: Any, follower: Follower) -> None:
@@ -292,8 +293,8 @@ class Remote:
         with self._mutex:
             run.followers.append(follower)
             self._runs[address(run.handler), run.id] = run
-        if is_a(native, REMOTE_JOBS) and isinstance(native._results, dict):
-            run.final = native._results
+        if native is not run and (results := _results_of(native)) is not None:
+            run.final = results
             self._end(run)
 
     @staticmethod
@@ -313,3 +314,20 @@ def _warn_of_another(run: RemoteRun, handler: Any) -> None:
     if name != ran_on and name not in run.looked_through:
         run.looked_through.add(name)
         hooks.warn(f"job {run.id} was sent to {ran_on}, and is looked at through {name}")
+
+
+def _id_of(native: Any) -> str | None:
+    """The cloud's id of a RemoteJob, or of an Execution that is one job; None where it was not sent. Raises BadInput."""
+    if not is_a(native, EXECUTIONS):
+        return native.id
+    ids = [getter._remote_id for getters in native._getters for getter in getters]
+    if len(ids) > 1:
+        raise BadInput("an Execution", f"it is {len(ids)} jobs of the cloud", "wrap its computer before it runs")
+    return ids[0] if ids else None
+
+
+def _results_of(native: Any) -> dict | None:
+    """The results that a RemoteJob or an Execution has read before."""
+    if is_a(native, EXECUTIONS):
+        native = native._getters[0][0]
+    return native._results if isinstance(getattr(native, "_results", None), dict) and native._results else None
