@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from types import CodeType, GeneratorType
 from typing import Any
 
-from ..errors import ArchiveWarning
+from ..errors import ArchiveWarning, BadInput
 from .base import Provider, Recorder
 
 _here: ContextVar[Recorder | None] = ContextVar("qarchive_recording", default=None)
@@ -132,8 +132,14 @@ _MARK = "_qarchive_mark"
 
 
 def mark(native: Any, recorder: Recorder | None) -> None:
-    """Record what goes through this object of the SDK's and its copies; the last archive to ask for it gets it. None ends it."""
-    object.__setattr__(native, _MARK, Mark(recorder))
+    """Record what goes through this object of the SDK's and its copies; the last archive to ask for it gets it. None ends it.
+
+    Raises BadInput for an object without a dict.
+    """
+    try:
+        object.__setattr__(native, _MARK, Mark(recorder))
+    except AttributeError:
+        raise BadInput(f"a {type(native).__name__}", "takes no attribute, so it cannot be told again", "use autolog") from None
 
 
 def marked(native: Any) -> Recorder | None:
