@@ -116,6 +116,11 @@ class Calibration:
         return name if type(name) is str else None
 
     @property
+    def letter(self) -> str:
+        """What stands before the number of a place: "q" for a qubit, "m" for a mode."""
+        return "m" if self.value.get("type") == DETAILS else "q"
+
+    @property
     def measured_at(self) -> datetime | None:
         """When the provider last changed a figure, in UTC; None where it does not say."""
         moment = self.value.get("measured_at")

@@ -75,11 +75,23 @@ def test_the_calibration_of_then_beside_that_of_now(lab):
     assert code == 0
     assert out.splitlines()[3:] == [
         "FIGURE  BEFORE   AFTER  CHANGE  MOVED  MOST MOVED",
-        "HOM      0.943  0.4715   -50 %      1   -50 %",
+        "HOM      0.943  0.4715   -50 %      1  -50 %",
         "unchanged: Clock, Transmittance, g2, t_in, t_out",
     ]
     assert [c.phase for c in lab.archive.job("latest").calibrations] == ["submit", "retrieval", "retrieval"]
     assert lab.archive.job("latest").calibrations[-1].raw()["perfs"]["HOM (%)"] == 47.15
+
+
+def test_places_of_a_chip_are_modes(lab):
+    processor, sampler = lab.sampler("qpu:belenos")
+    lab.archive.wrap(processor)
+    sampler.sample_count.execute_sync(10)
+    code, out, _ = lab.run("calibration", "show", "latest")
+    assert code == 0
+    assert [line.split() for line in out.splitlines()[-2:]] == [
+        ["t_in", "0.7655", "0.8", "m0", "0.731", "m23"],
+        ["t_out", "0.692", "0.7", "m0", "0.684", "m4"],
+    ]
 
 
 def test_now_and_another_job_exclude_each_other(lab):

@@ -216,7 +216,7 @@ def _show_text(job: Job, found: Calibration, qubit: int | None, everything: bool
 def _figures(found: Calibration) -> None:
     rows = []
     for figure in found.figures:
-        ends = [cell for end in _ends(figure) for cell in _end(end, figure.unit)]
+        ends = [cell for end in _ends(figure) for cell in _end(end, figure.unit, found.letter)]
         rows.append((output.clean(figure.name), _shown(figure.median, figure.unit), *ends))
     output.write()
     output.Table(("FIGURE", "MEDIAN", "BEST", "AT", "WORST", "AT"), right=(1, 2, 4)).write(rows)
@@ -228,8 +228,8 @@ def _ends(figure: Figure) -> tuple:
     return (None, None) if best is None or best[1] == worst[1] else (best, worst)
 
 
-def _end(end, unit) -> tuple[str, str]:
-    return ("-", "") if end is None else (_shown(end[1], unit), _places(end[0]))
+def _end(end, unit, letter) -> tuple[str, str]:
+    return ("-", "") if end is None else (_shown(end[1], unit), _places(end[0], letter))
 
 
 def _qubits(found: Calibration, everything: bool) -> None:
@@ -266,21 +266,22 @@ def _show_diff(jobs: list[Job], sides: tuple[Calibration, Calibration], drifts: 
     if moved:
         output.write()
         table = output.Table(("FIGURE", "BEFORE", "AFTER", "CHANGE", "MOVED", "MOST MOVED"), right=(1, 2, 3, 4), yielding=(5,))
-        table.write([_row(drift) for drift in moved])
+        table.write([_row(drift, sides[0].letter) for drift in moved])
     for drift in moved:
         for word, places in (("appeared", drift.appeared), ("vanished", drift.vanished)):
             if places:
                 more = f", {len(places) - _MOVED:,} more" if len(places) > _MOVED else ""
-                output.write(f"{output.clean(drift.name)} {word} at {', '.join(map(_places, places[:_MOVED]))}{more}")
+                where = ", ".join(_places(place, sides[0].letter) for place in places[:_MOVED])
+                output.write(f"{output.clean(drift.name)} {word} at {where}{more}")
     same = [output.clean(drift.name) for drift in drifts if drift not in moved]
     if same:
         output.write(f"{'unchanged' if moved else 'no figure moved'}: {', '.join(same)}")
 
 
-def _row(drift: Drift) -> tuple[str, ...]:
+def _row(drift: Drift, letter: str) -> tuple[str, ...]:
     medians = (drift.before, drift.after)
     change = "" if None in medians else _percent(Change((), *medians).relative)
-    most = ", ".join(f"{_places(each.qubits)} {_percent(each.relative)}" for each in drift.changes[:_MOVED])
+    most = ", ".join(f"{_places(each.qubits, letter)} {_percent(each.relative)}".strip() for each in drift.changes[:_MOVED])
     numbers = [_shown(number, drift.unit) for number in medians]
     return (output.clean(drift.name), *numbers, change, f"{len(drift.changes):,}", most)
 
@@ -291,8 +292,8 @@ def _percent(relative: float) -> str:
     return f"{100 * relative:+.3g} %" if abs(relative) < 10 else f"x {relative + 1:.3g}"
 
 
-def _places(qubits: tuple[int, ...]) -> str:
-    return "-".join(map(str, qubits)) if len(qubits) > 1 else f"q{qubits[0]}" if qubits else ""
+def _places(qubits: tuple[int, ...], letter: str = "q") -> str:
+    return "-".join(map(str, qubits)) if len(qubits) > 1 else f"{letter}{qubits[0]}" if qubits else ""
 
 
 def _title(name: str) -> str:
