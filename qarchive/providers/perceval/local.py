@@ -1,5 +1,6 @@
 """Executions on this computer: jobs of a Sampler, processors and simulated computers, each recorded once where it is started."""
 
+import copy
 import os
 import weakref
 from collections.abc import Callable, Iterator
@@ -239,12 +240,14 @@ class Local:
             run.cancelled = failed._status.canceled
             run.failed = failed._status.stop_message or failed._status.status.name
         answers = [[getter._results for getter in row] for row in rows]  # a getter would wait for this very thread
-        if failed is None and (mitigations or run.computer.mitigations):
+        if failed is None and mitigations:
             run.results, run.unmitigated = {"results_list": [answer for row in answers for answer in row]}, True
             follower.partly()
             return
         if failed is None:
-            run.results = self._collect(run.computer, computation, imperfections, answers)
+            computer = copy.copy(run.computer)  # its user may have set mitigations since, which are not this run's
+            computer.mitigations = []
+            run.results = self._collect(computer, computation, imperfections, answers)
         self._run_ended(run, follower)
 
     def _run_ended(self, run: Run, follower: Follower) -> None:
