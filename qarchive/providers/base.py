@@ -7,7 +7,7 @@ functions that need no SDK's objects may be called, where the SDK is not install
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -133,6 +133,17 @@ class Outcome:
     error: Mapping[str, Any] | None = None  # {"type": ..., "message": ...}
     usage: Mapping[str, Any] = field(default_factory=dict)
     calibrations: tuple[Captured, ...] = ()  # of the time of running, and later ones
+
+
+@dataclass(frozen=True)
+class Divisible:
+    """A call of `run` with a list of circuits or PUBs, which may be sent as several jobs."""
+
+    items: Iterable[Any]  # circuits or PUBs in order; read once, and only as far as needed
+    call: Callable[[list], tuple[tuple, dict]]  # (args, kwargs) of `run` for some of them
+    circuits: int | None = None  # the target takes at most so many in one job; None where it declares no limit
+    executions: int | None = None  # the same of circuits times shots, summed over a job
+    executions_of: Callable[[Any], int] = lambda item: 1  # circuits times shots of one item
 
 
 class Follower(Protocol):
@@ -272,6 +283,34 @@ class Provider(ABC):
         """
         raise BadInput(f"a job of the provider {self.name}", "cannot be run again")
 
+    # Groups
+
+    def divide(self, target: Any, args: tuple, kwargs: dict) -> Divisible | None:
+        """`target.run(*args, **kwargs)` as a call that may be cut into jobs; None where it is one job, whatever it holds."""
+        return None
+
+    def identity(self, stage: Stage, item: Any) -> bytes:
+        """32 bytes that are equal for equal circuits or PUBs: structure, parameters, observables, values; not names.
+
+        Nothing is stored. Raises BadInput for what is none.
+        """
+        raise BadInput(f"a {type(item).__name__}", f"the provider {self.name} cannot find it again", "give an index or a name")
+
+    def identities(self, get: Get, job: Mapping[str, Any]) -> list[bytes]:
+        """The same of each circuit or PUB of an archived job, in order, without the SDK."""
+        raise BadInput(f"the jobs of the provider {self.name}", "are not told apart by circuits", "give an index or a name")
+
+    def join(self, results: list[Any]) -> Any:
+        """The SDK's result objects of several jobs as one, in order. Raises BadInput where the SDK has no such thing."""
+        raise BadInput(f"results of the provider {self.name}", "cannot be joined", "take them one by one: `get_results()`")
+
+    def extract(self, result: Any, index: int, what: str) -> Any:
+        """ "memory", "statevector" or "unitary" of circuit `index` of an SDK's result object, as the SDK gives it.
+
+        Raises BadInput where there is none.
+        """
+        raise BadInput(f"a {type(result).__name__}", f"it has no {what}")
+
     def replay(self, native: Any, archive: Any) -> Any:
         """An object of the class of `native` (a client, a connection) that answers from an `Archive`: no network, no
         credentials, and nothing is sent. `native` may be this provider's name. Raises BadInput, MissingExtra."""
@@ -296,6 +335,8 @@ class Cloud(Provider):
     A *client* is the SDK's own object that talks to the cloud, with the user's credentials in it.
     """
 
+    together = False  # whether jobs that were prepared by one call are sent by one request (a batch)
+
     def elsewhere(self, native: Any) -> bool:
         """Whether an SDK's object (a job, a target) stands for something in the cloud; False for what runs here."""
         return True
@@ -319,6 +360,36 @@ class Cloud(Provider):
     @abstractmethod
     def sent(self, job: Any) -> Sent:
         """The ids of a job that was accepted; no network."""
+
+    def obstacle(self, error: BaseException) -> str:
+        """Why nothing was accepted, of an error that proves it: "busy" (too many jobs or requests just now: the same may be sent
+        again later), "size" (too much in one job), "denied" (no access: no other job would be accepted), "" (anything else)."""
+        return ""
+
+    def device(self, client: Any, name: str) -> Any:
+        """What `load_call` takes as backend for a job that is to run on the device of this name. Raises BadInput, NotFound."""
+        raise BadInput(f"the device {name}", f"the provider {self.name} cannot find it", "give the backend itself")
+
+    def room(self, client: Any, device: Any) -> int | None:
+        """How many more jobs this user may send to a device now, 0 or more; None where its cloud does not say, or does not answer.
+        What its user sees through `client` is not changed."""
+        return None
+
+    def load_calls(self, get: Get, jobs: list[Mapping[str, Any]], device: Any) -> tuple[Any, tuple, dict]:
+        """(target, args, kwargs) that send several archived jobs in one request, where they are sent `together`."""
+        raise BadInput(f"jobs of the provider {self.name}", "are sent one by one")
+
+    def cancel(self, client: Any, provider_job: str, origin: Origin | None = None) -> None:
+        """Ask the cloud to cancel a job. Raises NotFound, BadInput where it refuses (the job has ended)."""
+        raise BadInput(f"job {provider_job}", f"the cloud of the provider {self.name} cancels no jobs")
+
+    def close(self, client: Any, held: str) -> None:
+        """Close an open batch or a session, by its id. Raises NotFound, BadInput."""
+        raise BadInput(held, f"the cloud of the provider {self.name} has neither batches nor sessions")
+
+    def cost(self, usage: Mapping[str, Any]) -> float | None:
+        """What an outcome's `usage` says that it cost, in the cloud's own unit (QPU seconds, credits); None where it does not."""
+        return None
 
     @abstractmethod
     def retrieve(self, client: Any, provider_job: str, origin: Origin | None = None) -> Any:
