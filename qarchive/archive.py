@@ -2,25 +2,24 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from . import capture, check, clouds, codec, config, entries, model, scope
+from . import check, clouds, codec, config, entries, membership, records, scope
 from .calibration import Calibration
 from .catalog import Progress
-from .errors import Ambiguous, BadInput, MissingExtra, NotFound
+from .errors import Ambiguous, BadInput, NotFound
+from .groups.group import Group
 from .index import Query
 from .job import Job
+from .library import Library, Way, moment_of
 from .providers.base import Cloud
+from .stage import Stage
 from .store import MARKER, Store
-from .values import Link, Timestamp
-
-PAGE = 200
-PREFIX_MIN = 4
-_ORDERS = ("newest", "oldest")
+from .values import Link
 
 
 def open(path: str | os.PathLike | None = None, *, on_error: str | None = None, create: bool = True) -> "Archive":
@@ -40,25 +39,13 @@ def open(path: str | os.PathLike | None = None, *, on_error: str | None = None, 
     return Archive(Store.open(folder), on_error)
 
 
-class Archive:
+class Archive(Library):
     """Jobs in one folder. One instance serves many threads and survives a fork; it may be closed, and used as a context."""
 
     def __init__(self, store: Store, on_error: str | None = None):
         on_error = on_error or config.read().get("on_error", "warn")
         config.check("on_error", on_error)
-        self._store = store
-        self._recorder = capture.Recorder(store, on_error)
-        self._recorder.way = Way(self)
-        store.on_fork(self._recorder.after_fork)
-
-    @property
-    def path(self) -> Path:
-        return self._store.path
-
-    @property
-    def id(self) -> str:
-        """32 hexadecimal digits, drawn when the archive was made."""
-        return self._store.id
+        super().__init__(store, on_error)
 
     # Recording
 
@@ -88,11 +75,11 @@ class Archive:
                 if not isinstance(text, str):
                     raise BadInput(what, f"holds {text!r}, which is no text", "give text")
         changes = {
-            "tags": tuple(map(model.plain_text, tags)),
-            "params": {model.plain_text(name): params[name] for name in params},
+            "tags": tuple(map(records.plain_text, tags)),
+            "params": {records.plain_text(name): params[name] for name in params},
         }
         codec.encode(changes["params"])  # what cannot be stored is refused here, not in the middle of a run
-        return scope.within(**changes, **({"group": model.plain_text(group)} if group is not None else {}))
+        return scope.within(**changes, **({"group": records.plain_text(group)} if group is not None else {}))
 
     def paused(self) -> AbstractContextManager:
         """Nothing is archived inside a `with` block. For one run: `backend.run(..., archive=False)`."""
@@ -155,7 +142,7 @@ class Archive:
         report = clouds.Report()
         if job_id is not None:
             return self._job(clouds.fetch_one(self._recorder, provider, client, job_id).digest)
-        moment = _moment("since", since)
+        moment = moment_of("since", since)
         listed = provider.listed(client, None if moment is None else moment.datetime)
         found = [self._job(link.digest) for link in clouds.fetch(self._recorder, provider, client, listed, report)]
         for provider_job, problem in report.problems.items():
@@ -199,40 +186,59 @@ class Archive:
             raise BadInput(f"the provider {provider.name}", "runs here and keeps no jobs", "give a client of a cloud, or none")
         return clouds.Clients((provider, provider.client_of(client)))
 
-    # Looking
+    # Groups
 
-    def jobs(self, *, provider: str | None = None, backend: str | None = None, status: str | None = None, kind: str | None = None,
-             tag: str | None = None, group: str | None = None, since: datetime | str | None = None,
-             until: datetime | str | None = None, input: str | None = None, calibration: str | None = None,
-             order: str = "newest", limit: int | None = None) -> "Jobs":  # fmt: skip
-        """The jobs that fit, read as they are asked for.
+    def group(self, name: str) -> Group:
+        """The group of this name, made if there is none; or the one with this id (64 hexadecimal digits).
 
-        `since` and `until` bound the time of creation (an aware datetime, or ISO text, UTC unless it says otherwise);
-        `input` and `calibration` are full digests; mock jobs stay out unless `kind="mock"`. Raises BadInput.
+        Of several that came from other archives this archive's own is taken, else Ambiguous is raised.
         """
-        if status is not None and status not in model.STATUSES:
-            raise BadInput(f"the status {status!r}", "does not exist", f"it is one of {', '.join(model.STATUSES)}")
-        if order not in _ORDERS:
-            raise BadInput(f"the order {order!r}", "does not exist", f"it is {' or '.join(_ORDERS)}")
-        query = Query(provider, backend, status, kind, tag, group, _moment("since", since), _moment("until", until),
-                      _digest("input", input), _digest("calibration", calibration), order == "newest")  # fmt: skip
-        return Jobs(self, query, limit)
-
-    def job(self, reference: str) -> Job:
-        """The job that `reference` names: an id, a unique prefix of 4 or more digits, the provider's own id, "latest", "@2"
-        (the second latest), or "group/3" (the third of a group, in order of creation). Raises NotFound, Ambiguous."""
+        if not isinstance(name, str) or not name:
+            raise BadInput(f"the group {name!r}", "has no name", "give text")
         self._recorder.settle()
-        return self._job(self._resolve(reference))
+        if re.fullmatch(r"[0-9a-f]{64}", name):
+            found = next((row for row in self._store.index.groups() if row.id.hex() == name and not row.removed), None)
+            if found is None:
+                raise NotFound(f"the group {name[:12]}", str(self.path), "`archive.groups()` lists what there is")
+            return Group(self, found)
+        known = membership.known(self._store, name)
+        if len(known) > 1 and known[0].archive != self.id:
+            raise Ambiguous(name, [row.id.hex() for row in known[:10]])
+        if known:
+            return Group(self, known[0])
+        stage = Stage(self._store)
+        self._store.prepare()
+        row = membership.of_name(self._store, name)
+        membership.put(stage, row)
+        stage.commit(durable=False)
+        return Group(self, row)
 
-    def blob(self, prefix: str) -> bytes:
-        """The canonical bytes of the blob whose digest begins with `prefix`. Raises NotFound, Ambiguous, Damaged."""
+    def groups(self) -> list[Group]:
+        """All groups, by name; those of one name from several archives are all there."""
         self._recorder.settle()
-        found = self._store.index.blobs_with_prefix(prefix.lower(), 10) if re.fullmatch(r"[0-9a-fA-F]{4,64}", prefix) else []
-        if not found:
-            raise NotFound(f"a blob {prefix}", str(self.path), f"give {PREFIX_MIN} or more hexadecimal digits of a digest")
-        if len(found) > 1:
-            raise Ambiguous(prefix, [digest.hex() for digest in found])
-        return self._store.get(found[0])
+        return [Group(self, row) for row in self._store.index.groups() if not row.removed]
+
+    def delete_group(self, name: str, jobs: bool = False) -> int:
+        """Delete a group and its jobs that were never sent; those that were sent stay in the archive, unless `jobs`.
+
+        `name` is a name or an id. The number of jobs that were deleted. Raises NotFound, Ambiguous, BadInput while jobs of it
+        are under way.
+        """
+        known = [group for group in self.groups() if name in (group.name, group.id)]
+        if not known:
+            raise NotFound(f"the group {name!r}", str(self.path), "`archive.groups()` lists what there is")
+        if len(known) > 1:
+            raise Ambiguous(name, [group.id for group in known[:10]])
+        return known[0].delete(jobs)
+
+    def delete_groups(self, before: datetime | str | None = None, jobs: bool = False) -> list[str]:
+        """Delete all groups, or those made before a time; their names. Raises BadInput while jobs of one are under way."""
+        moment = moment_of("before", before)
+        old = [group for group in self.groups()
+               if moment is None or (group.created is not None and group.created < moment.datetime)]  # fmt: skip
+        for group in old:
+            group.delete(jobs)
+        return [group.name for group in old]
 
     # Keeping
 
@@ -276,139 +282,3 @@ class Archive:
 
     def __repr__(self) -> str:
         return f"<Archive {self.path}>"
-
-    def _job(self, digest: bytes, row=None) -> Job:
-        return Job(self._store, digest, self._recorder, row)
-
-    def _resolve(self, reference: str) -> bytes:
-        index = self._store.index
-        place = 1 if reference == "latest" else int(reference[1:]) if re.fullmatch(r"@[1-9][0-9]{0,8}", reference) else None
-        if place is not None:
-            rows = index.rows(Query(), place)
-            if len(rows) < place:
-                raise NotFound(
-                    f"job {reference}", str(self.path), f"it holds {len(rows)} jobs" if rows else "it holds no job yet"
-                )
-            return bytes.fromhex(rows[place - 1].id)
-        if re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", reference):
-            found = index.jobs_with_prefix(reference.lower(), 11)
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise Ambiguous(reference, [digest.hex()[:16] for digest in found[:10]])
-        found = index.jobs_of_provider(reference)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise Ambiguous(reference, [digest.hex()[:16] for digest in found[:10]])
-        group, _, number = reference.rpartition("/")
-        if group and re.fullmatch(r"[1-9][0-9]{0,8}", number):
-            rows = index.rows(Query(group=group, newest_first=False), int(number))
-            if len(rows) == int(number):
-                return bytes.fromhex(rows[-1].id)
-        short = f"; a prefix has {PREFIX_MIN} or more digits" if re.fullmatch(r"[0-9a-fA-F]{1,3}", reference) else ""
-        raise NotFound(f"job {reference!r}", str(self.path), f"`qarchive list` shows what there is{short}")
-
-
-class Jobs:
-    """Jobs that fit a query, in order, read a page at a time: iterate, index, `len`, `.pages(n)`, `.to_pandas()`."""
-
-    def __init__(self, archive: Archive, query: Query, limit: int | None):
-        self._archive, self._query, self._limit = archive, query, limit
-
-    def pages(self, size: int = PAGE) -> Iterator[list[Job]]:
-        """Lists of at most `size` jobs. A job that is added meanwhile shows up in none of them or in one."""
-        self._archive._recorder.settle()
-        left = self._limit
-        after = None
-        while left is None or left > 0:
-            rows = self._archive._store.index.rows(self._query, size if left is None else min(size, left), after)
-            if not rows:
-                return
-            yield [self._archive._job(bytes.fromhex(row.id), row) for row in rows]
-            after = (rows[-1].created.ns, bytes.fromhex(rows[-1].id))
-            left = None if left is None else left - len(rows)
-
-    def __iter__(self) -> Iterator[Job]:
-        for page in self.pages():
-            yield from page
-
-    def __len__(self) -> int:
-        self._archive._recorder.settle()
-        return self._archive._store.index.count(self._query, -1 if self._limit is None else self._limit)
-
-    def __getitem__(self, place: int | slice) -> "Job | list[Job]":
-        if isinstance(place, slice):
-            return list(self)[place]
-        if place < 0:
-            place += len(self)
-        if place >= 0:
-            for i, job in enumerate(self):
-                if i == place:
-                    return job
-        raise IndexError(place)
-
-    def to_pandas(self):
-        """One row a job, as a pandas DataFrame. Raises MissingExtra."""
-        try:
-            import pandas
-        except ImportError:
-            raise MissingExtra("a DataFrame", "pandas") from None
-
-        names = (
-            "id",
-            "created",
-            "provider",
-            "backend",
-            "kind",
-            "status",
-            "shots",
-            "size",
-            "group",
-            "tags",
-            "provider_job",
-            "attempts",
-            "gaps",
-        )
-        return pandas.DataFrame(
-            [{name: getattr(job.row, name) for name in names} | {"created": job.created} for job in self], columns=names
-        )
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} jobs of {self._archive.path}>"
-
-
-class Way:
-    """What a wrapped object, or everything under autolog, knows of its archive: how to record, and how to look."""
-
-    def __init__(self, archive: Archive):
-        self._archive = archive
-        recorder = archive._recorder
-        self.run, self.retry, self.record, self.resume = recorder.run, recorder.retry, recorder.record, recorder.resume
-        self.event, self.wanted = recorder.event, recorder.wanted
-
-    def jobs(self, **filters: Any) -> Jobs:
-        return self._archive.jobs(**filters)
-
-    def job(self, reference: str) -> Job:
-        return self._archive.job(reference)
-
-
-def _moment(name: str, value: datetime | str | None) -> Timestamp | None:
-    if value is None:
-        return None
-    try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if isinstance(value, str) and found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        return Timestamp.of(found)
-    except (ValueError, AttributeError, TypeError):
-        raise BadInput(f"{name}={value!r}", "is no time", "give an aware datetime, or text such as 2026-11-21T08:00") from None
-
-
-def _digest(name: str, value: str | None) -> bytes | None:
-    if value is None:
-        return None
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
-        raise BadInput(f"{name}={value!r}", "is no digest", "give its 64 hexadecimal digits")
-    return bytes.fromhex(value)

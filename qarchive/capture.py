@@ -12,8 +12,8 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import entries, model, scope
-from .errors import NotEncodable, NotFound, QArchiveError
+from . import entries, model, records, scope
+from .errors import BadInput, NotEncodable, NotFound, QArchiveError
 from .providers import hooks
 from .providers.base import Cloud, Execution, Outcome, Provider
 from .stage import Stage
@@ -21,6 +21,8 @@ from .store import Store
 from .values import Link, Timestamp
 
 SETTLE_S = 60.0  # how long a reader waits for the outcome of a job that has ended to be written
+
+_BESIDE = (".structure", ".classes")  # gaps of a circuit whose payload is kept
 
 # SDKs raise what is no Exception (panics of Rust code, pasqal-cloud's errors), and even that must not break a run: whatever
 # they raise while they are being read becomes a gap. These alone are the user's.
@@ -46,6 +48,11 @@ class _Running:
         """Stage its job and its attempt."""
         self.remote = execution.remote
         self.job, self.attempt = entries.put_start(self.stage, execution, created, ours)
+
+    def start_again(self, execution: Execution, folded: model.Folded) -> None:
+        """Stage a further attempt of an archived job."""
+        self.remote, self.job = execution.remote, Link(folded.id)
+        self.attempt = entries.put_further(self.stage, folded, execution)
 
     def status(self, status: str, provider_status: str) -> None:
         if self.written and not self.done.is_set() and self.process == os.getpid():
@@ -90,6 +97,10 @@ class Recorder:
 
         What runs inside of it is part of it, and not recorded again.
         """
+        here = scope.here()
+        if here.prepare is not None:
+            kwargs.pop("archive", True)
+            here.prepare(provider, target, args, kwargs)
         if not kwargs.pop("archive", True):
             with scope.within(paused=True):
                 return send(kwargs)
@@ -113,7 +124,7 @@ class Recorder:
         if not self.wanted():
             return send()
         found = self.find(provider, provider_job)
-        executions = [] if found is None else self._start_again(provider, found, target)
+        executions = [] if found is None else self._start_retry(provider, found, target)
         return self._send(provider, executions, send)
 
     def event(self, provider: Provider, provider_job: str, name: str, value: object = None) -> None:
@@ -126,7 +137,7 @@ class Recorder:
                 return
             stage = Stage(self.store)
             link = None if value is None else stage.put("event", value)
-            stage.record(model.event_record(job=found, name=name, value=link))
+            stage.record(records.event_record(job=found, name=name, value=link))
             stage.commit(durable=True)
         except BaseException as error:
             if isinstance(error, _INTERRUPTS):
@@ -246,6 +257,12 @@ class Recorder:
         with self._mutex:
             return any(running.attempt == attempt for running in self._running.values())
 
+    def wait(self, job: Link, timeout: float) -> bool:
+        """Wait for the outcome of a job that runs in this process; whether nothing of it is awaited here any more."""
+        with self._mutex:
+            running = next((each for each in self._running.values() if each.job == job), None)
+        return running is None or running.done.wait(timeout)
+
     def forget(self, attempt: Link) -> None:
         """Follow an attempt no more: its outcome was recorded in another way."""
         with self._mutex:
@@ -282,8 +299,9 @@ class Recorder:
     def _start(self, provider: Provider, target: Any, args: tuple, kwargs: dict, raising: bool = False) -> list[_Running]:
         """Write the jobs and their attempts, before they are sent; to a disk that would survive a power cut, where they cost
         money. One job, but where an SDK sends several at once."""
+        here = scope.here()
         stage = Stage(self.store)
-        raising = raising or self.on_error == "raise"
+        raising = raising or self.on_error == "raise" or bool(here.again)
         executions: list[_Running] = []
         try:
             self.store.prepare()
@@ -297,28 +315,33 @@ class Recorder:
             if raising and lost is not None:
                 raise NotEncodable(lost, "input")
             executions = [_Running(self, stage, provider) for _ in found]
-            for running, execution in zip(executions, found, strict=True):
-                running.start(execution)
+            if here.again and len(here.again) != len(found):
+                raise BadInput(f"{len(here.again)} prepared jobs", f"they became {len(found)} when they were to be sent")
+            for place, (running, execution) in enumerate(zip(executions, found, strict=True)):
+                if here.again:
+                    running.start_again(execution, self.folded(here.again[place].digest))
+                else:
+                    running.start(execution)
             entries.complain_of(stage.gaps)
             self._commit_start(stage, executions)
-            if (children := scope.here().children) is not None:
-                children += [running.job for running in executions]
+            if here.started is not None:
+                here.started()
+            if here.children is not None:
+                here.children.extend(running.job for running in executions)
         except BaseException as error:
             if raising or isinstance(error, _INTERRUPTS):
                 raise
             entries.complain(f"a job is not yet recorded: {error}")
         return executions or [_Running(self, stage, provider)]
 
-    def _start_again(self, provider: Provider, job: Link, target: Any) -> list[_Running]:
-        """Write a further attempt of an archived job, before it is sent."""
+    def _start_retry(self, provider: Provider, job: Link, target: Any) -> list[_Running]:
+        """Write a further attempt of an archived job that its cloud is asked to run again, before it is."""
         stage = Stage(self.store)
         running = _Running(self, stage, provider)
         running.job, running.remote = job, True
         try:
             folded = self.folded(job.digest)
-            execution = provider.again(stage, target, folded.record)
-            number = 1 + max((attempt.number for attempt in folded.attempts), default=0)
-            running.attempt = entries.put_attempt(stage, job, number, execution)
+            running.start_again(provider.again(stage, target, folded.record), folded)
             entries.complain_of(stage.gaps)
             self._commit_start(stage, [running])
         except BaseException as error:
@@ -326,6 +349,22 @@ class Recorder:
                 raise
             entries.complain(f"a further attempt of job {job} is not yet recorded: {error}")
         return [running]
+
+    def prepare(self, stage: Stage, provider: Provider, target: Any, args: tuple, kwargs: dict) -> list[Link]:
+        """Stage the jobs that a call would send; nothing is sent. Raises whatever keeps one of them from being recorded."""
+        self.store.prepare()
+        before = len(stage.gaps)
+        executions = provider.describe_all(stage, target, args, kwargs)
+        gaps, stage.gaps[before:] = stage.gaps[before:], []
+        lost = next(filter(_is_needed, gaps), None)
+        if lost is not None:
+            raise NotEncodable(lost["reason"], lost["what"])
+        # What is known of the device today is not what it will be like when the job is sent.
+        entries.complain_of([gap for gap in gaps if gap["what"].split(".")[0] in ("input", "config")])
+        for execution in executions:
+            if execution.remote and execution.calibration is not None:
+                stage.blobs.pop(execution.calibration.digest, None)
+        return [entries.put_start(stage, execution, unsent=True)[0] for execution in executions]
 
     def _commit_start(self, stage: Stage, executions: list[_Running]) -> None:
         stage.commit(durable=any(running.remote for running in executions))
@@ -342,7 +381,7 @@ class Recorder:
             stage.gap("environment", "the job was sent without the archive")
         running.start(fetched.execution, fetched.created, fetched.ours)
         entries.complain_of(stage.gaps)
-        stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(fetched.sent)))
+        stage.record(records.sent_record(job=running.job, attempt=running.attempt, **vars(fetched.sent)))
         stage.commit(durable=True)
         running.written = True
         return running
@@ -355,7 +394,8 @@ class Recorder:
                 failed = Outcome("ERROR", type(error).__name__, error=said)
                 self._end(running, lambda stage, failed=failed: failed, lambda: None)
             elif running.provider.refused(error):
-                refused = Outcome("REFUSED", type(error).__name__, error=said)
+                words = running.provider.words(error)
+                refused = Outcome("REFUSED", type(error).__name__, error={**said, "message": words} if words else said)
                 self._end(running, lambda stage, refused=refused: refused, lambda: None)
             else:
                 unsure = "sending it got no answer, so it may or may not run; `qarchive recover` looks for it"
@@ -368,7 +408,7 @@ class Recorder:
 
         def stage_ids(stage: Stage) -> None:
             for running, job in accepted:
-                stage.record(model.sent_record(job=running.job, attempt=running.attempt, **vars(running.provider.sent(job))))
+                stage.record(records.sent_record(job=running.job, attempt=running.attempt, **vars(running.provider.sent(job))))
 
         self._write([running for running, _ in accepted], stage_ids, durable=True, what="the provider's id")
 
@@ -376,7 +416,7 @@ class Recorder:
         """Write how an execution stands that has not ended."""
 
         def stage_status(stage: Stage) -> None:
-            stage.record(model.status_record(
+            stage.record(records.status_record(
                 job=running.job, attempt=running.attempt, status=status, provider_status=word, error=error))  # fmt: skip
 
         self._write([running], stage_status, durable=False, what="the status")
@@ -398,7 +438,7 @@ class Recorder:
                 self._let_go(running)
                 raise
             entries.complain(
-                f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {model.plain_text(error)}"
+                f"the outcome of job {running.job} cannot be waited for: {type(error).__name__}: {records.plain_text(error)}"
             )
             if running.remote:
                 return  # it goes on elsewhere, and `sync` will ask
@@ -414,7 +454,7 @@ class Recorder:
             except BaseException as error:
                 if isinstance(error, _INTERRUPTS):
                     raise
-                stage.gap("result", f"{type(error).__name__}: {model.plain_text(error)}")
+                stage.gap("result", f"{type(error).__name__}: {records.plain_text(error)}")
                 found = Outcome("UNKNOWN", "")
             entries.complain_of(stage.gaps)
             entries.put_outcome(stage, running.job, running.attempt, found, provider_job())
@@ -452,6 +492,12 @@ class Recorder:
     def after_fork(self) -> None:
         """In a forked child: the parent records what it started."""
         self._forget()
+
+
+def _is_needed(gap: Mapping[str, str]) -> bool:
+    """Whether what a gap is about is needed to run the job again: all of the input, but for what only people look at."""
+    what = gap["what"]
+    return what.split(".")[0] == "input" and not what.startswith("input.metadata") and not what.endswith(_BESIDE)
 
 
 def _may_still_bring(provider: Provider, attempt: model.Attempt) -> bool:

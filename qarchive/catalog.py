@@ -19,7 +19,7 @@ from . import pack
 from .errors import Damaged
 from .intake import Corrupt, Intake, Known, as_read, places, seal
 
-VERSION = 2
+VERSION = 3
 LOCK_PATIENCE_S = 5.0
 _BROKEN = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 may fail to decode the message of its own error
 _REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
@@ -40,6 +40,15 @@ CREATE TABLE jobs(id BLOB PRIMARY KEY, created INTEGER, provider TEXT, backend T
     input BLOB, calibration BLOB, provider_job TEXT, body TEXT, seal BLOB) WITHOUT ROWID;
 CREATE TABLE tags(tag TEXT, job BLOB, created INTEGER, PRIMARY KEY(tag, created, job)) WITHOUT ROWID;
 CREATE TABLE earlier(job BLOB, provider_job TEXT, PRIMARY KEY(job, provider_job)) WITHOUT ROWID;
+CREATE TABLE groups(id BLOB PRIMARY KEY, name TEXT, archive TEXT, number INTEGER, removed INTEGER, seal BLOB) WITHOUT ROWID;
+CREATE TABLE mapped(grp BLOB, author TEXT, sequence INTEGER, circuits INTEGER, seal BLOB, PRIMARY KEY(grp, author, sequence))
+    WITHOUT ROWID;
+CREATE TABLE members(grp BLOB, author TEXT, sequence INTEGER, first INTEGER, job BLOB, size INTEGER, mapped INTEGER,
+    created INTEGER, status TEXT, backend TEXT, error TEXT, replaces BLOB, seal BLOB,
+    PRIMARY KEY(grp, author, sequence, first, job)) WITHOUT ROWID;
+CREATE INDEX groups_name ON groups(name);
+CREATE INDEX members_job ON members(job);
+CREATE INDEX members_replaces ON members(replaces) WHERE replaces IS NOT NULL;
 CREATE INDEX jobs_created ON jobs(created, id);
 CREATE INDEX jobs_backend ON jobs(backend, created, id);
 CREATE INDEX jobs_status ON jobs(status, created, id);

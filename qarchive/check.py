@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import codec, lease, model, pack
+from . import codec, lease, pack, records
 from .catalog import Progress
 from .errors import Damaged, NewerFormat, NotCanonical
 from .index import Index
@@ -18,8 +18,9 @@ class Finding:
     """One thing that is not as it should be.
 
     `kind` is one of tail (the end of a write that was cut off: reported, no damage), withheld (a record that a power cut
-    left without what it refers to), damage, missing (a blob that something refers to), foreign (a file that is no pack of
-    this archive), index (the index says other than the packs; `qarchive reindex` mends it).
+    left without what it refers to), wrong (a record that says nothing of any job or group), damage, missing (a blob that
+    something refers to), foreign (a file that is no pack of this archive), index (the index says other than the packs;
+    `qarchive reindex` mends it).
     """
 
     kind: str
@@ -151,7 +152,7 @@ def _verify_commit(path: Path, file, commit: pack.Commit, deep: bool, found: _Fo
         found.blobs.add(entry.digest)
         if entry.kind != pack.RECORD:
             found.refer(entry.digest, value)
-        elif (reason := model.wrong(value)) is not None:
+        elif (reason := records.wrong(value)) is not None:
             yield "wrong", entry.frame, f"record {entry.digest.hex()}: {reason}"
         else:
             found.records[entry.digest] = value

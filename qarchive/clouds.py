@@ -3,12 +3,12 @@
 Clouds are asked through the SDK's own clients, with the user's credentials; nothing is ever sent again.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from . import entries, model
+from . import entries, model, records
 from .capture import Recorder
 from .errors import BadInput, NotFound, QArchiveError
 from .index import Query
@@ -54,10 +54,10 @@ class Clients:
         return found
 
 
-def sync(recorder: Recorder, named: Named, clients: Clients) -> Report:
-    """Ask about every job that has not ended, and archive what is new. Safe beside other processes, and again."""
+def sync(recorder: Recorder, named: Named, clients: Clients, jobs: Iterable[bytes] | None = None) -> Report:
+    """Ask about every job that has not ended, or every one of `jobs`, and archive what is new. Safe beside other processes."""
     report = Report()
-    for digest in recorder.store.index.unfinished():
+    for digest in recorder.store.index.unfinished() if jobs is None else jobs:
         folded = recorder.folded(digest)
         attempt = folded.current
         if attempt is None or attempt.record is None or folded.record is None or folded.status in model.TERMINAL:
@@ -71,7 +71,7 @@ def sync(recorder: Recorder, named: Named, clients: Clients) -> Report:
                 report.unanswered.append(job)
             else:
                 client = clients.of(provider)
-                _collect(recorder, provider, client, Link(digest), attempt, report)
+                collect(recorder, provider, client, Link(digest), attempt, report)
         except QArchiveError as error:
             report.problems[job] = str(error)
     return report
@@ -93,24 +93,25 @@ def fetch_one(recorder: Recorder, provider: Cloud, client: Any, provider_job: st
         found = recorder.record(provider, provider.retrieve(client, provider_job))
     folded = recorder.folded(found.digest)
     if folded.status not in model.TERMINAL and folded.current is not None:
-        _collect(recorder, provider, client, found, folded.current, report or Report())
+        collect(recorder, provider, client, found, folded.current, report or Report())
     return found
 
 
-def recover(recorder: Recorder, named: Named, clients: Clients) -> Report:
-    """Look for jobs whose sending got no answer; those that were accepted after all get their ids, and are collected."""
+def recover(recorder: Recorder, named: Named, clients: Clients, jobs: Iterable[bytes] | None = None) -> Report:
+    """Look for jobs, or those of `jobs`, whose sending got no answer; those that were accepted after all get their ids, and are
+    collected."""
     report = Report()
     open_ones: dict[str, list[tuple[bytes, model.Folded]]] = {}
-    for digest in recorder.store.index.unfinished():
+    for digest in recorder.store.index.unfinished() if jobs is None else jobs:
         folded = recorder.folded(digest)
         attempt = folded.current
         if folded.record and attempt and attempt.record and attempt.status == "SENDING" and not recorder.follows(attempt.link):
             open_ones.setdefault(folded.record["provider"], []).append((digest, folded))
-    for name, jobs in open_ones.items():
+    for name, waiting in open_ones.items():
         try:
             provider = named(name)
             client = clients.of(provider)
-            sendings = [(folded.record, folded.current.record) for _, folded in jobs]
+            sendings = [(folded.record, folded.current.record) for _, folded in waiting]
             answers = provider.search(
                 lambda link: recorder.store.value(link.digest),
                 client,
@@ -118,9 +119,9 @@ def recover(recorder: Recorder, named: Named, clients: Clients) -> Report:
                 lambda known, provider=provider: recorder.find(provider, known) is not None,
             )
         except QArchiveError as error:
-            report.problems.update((digest.hex(), str(error)) for digest, _ in jobs)
+            report.problems.update((digest.hex(), str(error)) for digest, _ in waiting)
             continue
-        for (digest, folded), provider_job in zip(jobs, answers, strict=True):
+        for (digest, folded), provider_job in zip(waiting, answers, strict=True):
             if provider_job is None:
                 report.unanswered.append(digest.hex())
                 continue
@@ -131,8 +132,9 @@ def recover(recorder: Recorder, named: Named, clients: Clients) -> Report:
     return report
 
 
-def _origin(recorder, job, attempt) -> Origin:
-    return Origin(recorder.store.value(job.digest)["backend"], attempt.instance)
+def origin(recorder, job, attempt) -> Origin:
+    name = (attempt.record or {}).get("on") or recorder.store.value(job.digest)["backend"]
+    return Origin(name, attempt.instance)
 
 
 def take(recorder: Recorder, provider: Cloud, path: Path) -> list[Link]:
@@ -151,7 +153,7 @@ def take(recorder: Recorder, provider: Cloud, path: Path) -> list[Link]:
                 stage, imported.execution, imported.created, ours=False, unsent=imported.sent is None
             )
             if imported.sent is not None:
-                stage.record(model.sent_record(job=known, attempt=attempt, **vars(imported.sent)))
+                stage.record(records.sent_record(job=known, attempt=attempt, **vars(imported.sent)))
             entries.complain_of(stage.gaps)
         found.append(known)
     stage.commit(durable=True)
@@ -178,44 +180,48 @@ def calibrate(recorder: Recorder, provider: Cloud, client: Any, job: Link) -> Ca
     if attempt is None:
         raise BadInput(f"job {str(job)[:12]}", "it was never sent, so no device is known to have run it")
     stage = Stage(recorder.store)
-    found = provider.calibration(stage, client, recorder.store.value(job.digest)["backend"])
-    stage.record(model.calibration_record(
+    found = provider.calibration(stage, client, origin(recorder, job, attempt).backend)
+    stage.record(records.calibration_record(
         job=job, attempt=attempt.link, calibration=found.calibration, phase=found.phase, captured=found.at))  # fmt: skip
     stage.commit(durable=True)
     return found
 
 
 def _recovered(recorder, provider, client, job, attempt, provider_job, report) -> None:
-    native = provider.retrieve(client, provider_job, _origin(recorder, job, attempt))
+    native = provider.retrieve(client, provider_job, origin(recorder, job, attempt))
     stage = Stage(recorder.store)
-    stage.record(model.sent_record(job=job, attempt=attempt.link, **vars(provider.sent(native))))
+    stage.record(records.sent_record(job=job, attempt=attempt.link, **vars(provider.sent(native))))
     stage.commit(durable=True)
-    _collect(recorder, provider, client, job, recorder.folded(job.digest).current, report)
+    collect(recorder, provider, client, job, recorder.folded(job.digest).current, report)
 
 
-def _collect(recorder, provider, client, job, attempt, report) -> None:
-    """Ask a cloud about one attempt, and write what is new."""
+def collect(recorder: Recorder, provider: Cloud, client: Any, job: Link, attempt: model.Attempt, report: Report) -> bool:
+    """Ask a cloud about one attempt, and write what is new. Whether it has ended, as far as can be read without spoiling it.
+
+    Raises BadInput, NotAnswered, CannotWrite.
+    """
     stage = Stage(recorder.store)
     try:
-        native = provider.retrieve(client, attempt.provider_job, _origin(recorder, job, attempt))
+        native = provider.retrieve(client, attempt.provider_job, origin(recorder, job, attempt))
     except NotFound:
-        stage.record(model.status_record(job=job, attempt=attempt.link, status="UNKNOWN", provider_status="", error=_GONE))
+        stage.record(records.status_record(job=job, attempt=attempt.link, status="UNKNOWN", provider_status="", error=_GONE))
         stage.commit(durable=True)
         report.lost.append(str(job))
-        return
+        return True
     state = provider.state(native)
     if state.readable:
         entries.put_outcome(stage, job, attempt.link, provider.outcome(stage, native), attempt.provider_job)
         stage.commit(durable=True)
         recorder.forget(attempt.link)
         report.collected.append(str(job))
-        return
+        return True
     if state.status != attempt.status and state.status not in model.TERMINAL:
         stage.record(
-            model.status_record(job=job, attempt=attempt.link, status=state.status, provider_status=state.provider_status)
+            records.status_record(job=job, attempt=attempt.link, status=state.status, provider_status=state.provider_status)
         )
         stage.commit(durable=False)
     report.waiting.append(str(job))
+    return state.status in model.TERMINAL
 
 
 def _local(recorder, digest, attempt, report) -> None:
@@ -224,6 +230,7 @@ def _local(recorder, digest, attempt, report) -> None:
         report.waiting.append(digest.hex())
         return
     stage = Stage(recorder.store)
-    stage.record(model.status_record(job=Link(digest), attempt=attempt.link, status="UNKNOWN", provider_status="", error=_KILLED))
+    stage.record(records.status_record(
+        job=Link(digest), attempt=attempt.link, status="UNKNOWN", provider_status="", error=_KILLED))  # fmt: skip
     stage.commit(durable=False)
     report.lost.append(digest.hex())

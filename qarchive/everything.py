@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from . import config
-from .archive import Archive, Way
+from .archive import Archive
 from .archive import open as open_archive
 from .errors import BadInput, MissingExtra
+from .library import Way
 from .providers import hooks, registry
 from .providers.base import Provider
 

@@ -34,6 +34,40 @@ class Row:
     attempts: int
     gaps: int
     names: tuple[str, ...]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """One group. `archive` is the id of the one in which it was made."""
+
+    id: bytes
+    name: str
+    archive: str
+    number: int
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One job of a group. Members are ordered by (author, sequence, first, id)."""
+
+    group: bytes
+    author: str
+    sequence: int  # of the call that added it
+    first: int  # the place of its first circuit among those of that call
+    id: bytes
+    size: int  # circuits
+    mapped: bool  # whether a `map` added it
+    created: Timestamp
+    status: str
+    backend: str
+    error: str
+    replaces: bytes | None
+
+    @property
+    def place(self) -> tuple[str, int, int, bytes]:
+        return self.author, self.sequence, self.first, self.id
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +150,58 @@ class Index(Catalog):
         sql = "SELECT id FROM jobs WHERE status IN ('SENDING', 'QUEUED', 'RUNNING', 'PAUSED') ORDER BY created, id"
         return self.column(sql)
 
+    # Groups
+
+    def groups(self, name: str | None = None) -> list[GroupRow]:
+        """All groups, or those of one name, removed ones too, in order of name, archive and number."""
+        where, values = ("", ()) if name is None else ("WHERE name = ?", (name,))
+        sql = f"SELECT id, name, archive, number, removed, seal FROM groups {where} ORDER BY name, archive, number"
+        found = self.ask(lambda db: [_checked(row) for row in db.execute(sql, values)])
+        return [GroupRow(*columns[:-1], removed=bool(columns[-1])) for columns in found]
+
+    def members(self, group: bytes, limit: int = -1, after: tuple[str, int, int, bytes] | None = None) -> list[Member]:
+        """Jobs of a group in order, without those that others have replaced; `after` is the place of the last one seen."""
+        where, values = (" AND (author, sequence, first, job) > (?, ?, ?, ?)", after) if after else ("", ())
+        sql = f"SELECT {_MEMBER} FROM members WHERE grp = ? {where} AND {_NOT_REPLACED} {_IN_ORDER} LIMIT ?"
+        return self.ask(lambda db: [_member(*row) for row in db.execute(sql, (group, *values, limit))])
+
+    def chain(self, group: bytes, author: str, sequence: int, limit: int, after: int = -1) -> list[Member]:
+        """The jobs that a map has added, in order, as it added them; `after` is the `first` of the last one seen."""
+        sql = (f"SELECT {_MEMBER} FROM members WHERE grp = ? AND author = ? AND sequence = ? AND first > ? AND mapped "
+               f"AND replaces IS NULL {_IN_ORDER} LIMIT ?")  # fmt: skip
+        values = (group, author, sequence, after, limit)
+        return self.ask(lambda db: [_member(*row) for row in db.execute(sql, values)])
+
+    def member(self, job: bytes) -> Member | None:
+        """The place of a job in its group; None where it has none, or was replaced."""
+        sql = f"SELECT {_MEMBER} FROM members WHERE job = ? AND {_NOT_REPLACED}"
+        return self.ask(lambda db: next((_member(*row) for row in db.execute(sql, (job,))), None))
+
+    def tally(self, group: bytes) -> dict[str, tuple[int, int]]:
+        """{status: (jobs, circuits)} of a group, in no order."""
+        # In two halves: a sum of 64 bits would overflow where somebody says that his jobs are that large.
+        sums = "sum(size >> 32), sum(size & 0xffffffff)"
+        sql = f"SELECT status, count(*), {sums} FROM members WHERE grp = ? AND {_NOT_REPLACED} GROUP BY status"
+        return self.ask(lambda db: {status: (jobs, (high << 32) + low) for status, jobs, high, low in db.execute(sql, (group,))})
+
+    def last_sequence(self, group: bytes, author: str, stale: bool = False) -> int:
+        """The largest sequence of an author's in a group; 0 where there is none. With `stale` as far as was read."""
+        sql = "SELECT sequence FROM members WHERE grp = ? AND author = ? ORDER BY sequence DESC LIMIT 1"
+        return next(iter(self.column(sql, group, author, stale=stale)), 0)
+
+    def maps(self, group: bytes, author: str) -> list[int]:
+        """The sequences of an author's maps in a group, in order."""
+        sql = "SELECT DISTINCT sequence FROM members WHERE grp = ? AND author = ? AND mapped ORDER BY sequence"
+        return self.column(sql, group, author)
+
+    def maps_ended(self, group: bytes, author: str) -> dict[int, int]:
+        """{sequence: circuits} of those maps of an author's that were taken to their end."""
+        sql = "SELECT grp, author, sequence, circuits, seal FROM mapped WHERE grp = ? AND author = ?"
+        found = self.ask(lambda db: [_checked(row) for row in db.execute(sql, (group, author))])
+        return {sequence: circuits for *_, sequence, circuits in found}
+
+    # Ids
+
     def jobs_with_prefix(self, prefix: str, limit: int) -> list[bytes]:
         """Ids that begin with `prefix`, hexadecimal digits, in order."""
         return self.column("SELECT id FROM jobs WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?", *_range(prefix), limit)
@@ -178,7 +264,8 @@ class Index(Catalog):
         queries = {"packs": "name, size, hash, synced, sealed, damaged FROM packs", "records": "digest, job FROM records",
                    "blobs": f"digest, {name}, frame, start, stored, raw, length, kind FROM blobs",
                    "keys": f"key, digest, {name} FROM keys", "jobs": "* FROM jobs", "tags": "tag, job, created FROM tags",
-                   "earlier": "job, provider_job FROM earlier",
+                   "earlier": "job, provider_job FROM earlier", "groups": "* FROM groups", "mapped": "* FROM mapped",
+                   "members": "* FROM members",
                    "withheld": f"digest, {name}, job FROM withheld"}  # fmt: skip
         return self.ask(
             lambda db: {table: sorted(db.execute(f"SELECT {sql}").fetchall(), key=repr) for table, sql in queries.items()}
@@ -190,10 +277,25 @@ _ROW = ", ".join(
 )
 
 
-def _row(*columns) -> Row:
+_MEMBER = "grp, author, sequence, first, job, size, mapped, created, status, backend, error, replaces, seal"
+_NOT_REPLACED = "NOT EXISTS (SELECT 1 FROM members AS later WHERE later.replaces = members.job AND later.grp = members.grp)"
+_IN_ORDER = "ORDER BY author, sequence, first, job"
+
+
+def _checked(columns: tuple) -> tuple:
     *columns, check = columns
     if check != seal(*columns):
         raise Corrupt
+    return tuple(columns)
+
+
+def _member(*columns) -> Member:
+    columns = _checked(columns)
+    return Member(*columns[:6], bool(columns[6]), Timestamp(columns[7]), *columns[8:])
+
+
+def _row(*columns) -> Row:
+    columns = _checked(columns)
     fields = json.loads(columns[-1])
     fields["created"], fields["tags"], fields["names"] = Timestamp(columns[1]), tuple(fields["tags"]), tuple(fields["names"])
     return Row(**fields)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import codec, disk, model, pack
+from . import codec, disk, model, pack, records
 from .errors import Damaged, NewerFormat, NotCanonical
 from .values import Link
 
@@ -89,10 +89,10 @@ class Intake:
         self.blobs += [(e.digest, row, e.frame, e.start, e.stored, e.raw, e.length, e.kind) for e in commit.entries]
         self.keys += [(e.key, e.digest, row) for e in commit.entries if e.key]
         for entry, record in self.records(path, file, row, commit.entries):
-            if (reason := model.wrong(record)) is not None:
+            if (reason := records.wrong(record)) is not None:
                 self.damage(row, entry.frame, entry.stored, f"record {entry.digest.hex()}: {reason}")
                 continue
-            job = model.job_of(entry.digest, record)
+            job = records.subject_of(entry.digest, record)
             if suspect:
                 self.suspects.append((entry.digest, job, record))
                 self.db.execute("INSERT OR IGNORE INTO withheld VALUES (?, ?, ?)", (entry.digest, row, job))
@@ -128,34 +128,64 @@ class Intake:
         self.suspects = []
 
     def fold(self) -> None:
-        """Fold all records taken so far with those that the index had, and write the jobs' rows."""
+        """Fold all records taken so far with those that the index had, and write the rows of jobs and groups."""
         db = self.db
         db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sorted(self.blobs))
         db.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", self.keys)
-        new, rows, tags, earlier = [], [], [], []
-        for job, records in self.jobs.items():
+        new, rows, tags, earlier, members = [], [], [], [], []
+        for job, about in self.jobs.items():
             known = {digest for (digest,) in db.execute("SELECT digest FROM records WHERE job = ?", (job,))}
-            new += [(digest, job) for digest in records.keys() - known]
-            for digest in known - records.keys():
+            new += [(digest, job) for digest in about.keys() - known]
+            for digest in known - about.keys():
                 try:
-                    records[digest] = self.record(digest)
+                    about[digest] = self.record(digest)
                 except (Damaged, NotCanonical):
                     pass  # damaged since it was read: `verify` says so, and the job is what its other records say
+            if of_group := {digest: record for digest, record in about.items() if records.is_of_group(record)}:
+                self.group(job, of_group)
+            if len(of_group) == len(about):
+                continue
             if known:
-                db.execute("DELETE FROM tags WHERE job = ?", (job,))
-                db.execute("DELETE FROM earlier WHERE job = ?", (job,))
-            folded = model.fold(job, records)
+                self.unlist(job)
+            folded = model.fold(job, about)
+            if folded.removed:
+                db.execute("DELETE FROM jobs WHERE id = ?", (job,))
+                continue
             fields = model.summary(folded)
             rows.append(_row_of(fields))
             if len(folded.attempts) > 1:
                 ids = {attempt.provider_job for attempt in folded.attempts} - {None, fields["provider_job"]}
                 earlier += [(job, provider_job) for provider_job in ids]
             tags += [(tag, job, fields["created"].ns) for tag in fields["tags"]]
+            if folded.record is not None and "member" in folded.record:
+                members.append(_member_of(folded.record["member"], fields))
         db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?)", sorted(new))
         db.executemany("REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows, key=lambda row: row[0]))
         db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?)", tags)
         db.executemany("INSERT OR IGNORE INTO earlier VALUES (?, ?)", earlier)
+        db.executemany("REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", members)
         self.blobs, self.keys, self.jobs, self.count = [], [], {}, 0
+
+    def group(self, group: bytes, about: dict[bytes, dict]) -> None:
+        """Write a group's rows."""
+        db = self.db
+        root = about.get(group)
+        if root is not None:
+            removed = any(record["type"] == "removal" for record in about.values())
+            columns = group, root["name"], root["archive"], root["number"], int(removed)
+            db.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)", (*columns, seal(*columns)))
+        ends: dict[tuple, int] = {}
+        for record in about.values():
+            if record["type"] == "mapped":
+                of = group, record["author"], record["sequence"]
+                ends[of] = max(ends.get(of, 0), record["circuits"])
+        rows = [(*of, circuits, seal(*of, circuits)) for of, circuits in ends.items()]
+        db.executemany("REPLACE INTO mapped VALUES (?, ?, ?, ?, ?)", rows)
+
+    def unlist(self, job: bytes) -> None:
+        """Take out what listings find a job by, but for its row."""
+        for table in ("tags", "earlier", "members"):
+            self.db.execute(f"DELETE FROM {table} WHERE job = ?", (job,))
 
     def record(self, digest: bytes) -> Any:
         """The value of a blob that the index knows. Raises Corrupt where it can be read nowhere, Damaged, NotCanonical."""
@@ -183,8 +213,9 @@ class Intake:
         db.execute("DELETE FROM packs WHERE id = ?", (row,))
         for job in jobs:
             db.execute("DELETE FROM jobs WHERE id = ?", (job,))
-            db.execute("DELETE FROM tags WHERE job = ?", (job,))
-            db.execute("DELETE FROM earlier WHERE job = ?", (job,))
+            db.execute("DELETE FROM groups WHERE id = ?", (job,))
+            db.execute("DELETE FROM mapped WHERE grp = ?", (job,))
+            self.unlist(job)
             if db.execute("SELECT 1 FROM records WHERE job = ?", (job,)).fetchone():
                 self.jobs.setdefault(job, {})
 
@@ -276,6 +307,14 @@ def _row_of(fields: dict[str, Any]) -> tuple:
     links = [fields[name] and fields[name].digest for name in ("input", "calibration")]
     columns = (fields["id"], fields["created"].ns, fields["provider"], fields["backend"], fields["status"], fields["kind"],
                fields["group"], *links, fields["provider_job"], body)  # fmt: skip
+    return *columns, seal(*columns)
+
+
+def _member_of(place: Any, fields: dict[str, Any]) -> tuple:
+    replaces = place.get("replaces")
+    columns = (place["group"].digest, place["author"], place["sequence"], place["first"], fields["id"], fields["size"],
+               int(place.get("mapped", False)), fields["created"].ns, fields["status"], fields["backend"], fields["error"],
+               replaces and replaces.digest)  # fmt: skip
     return *columns, seal(*columns)
 
 

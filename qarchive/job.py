@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import codec, model
+from . import codec, model, records
 from .calibration import Calibration
 from .errors import BadInput, JobFailed, NotEncodable, NotFinished, NotFound
 from .index import Row
@@ -47,8 +47,8 @@ class Job:
         """All records of the job and what they add up to."""
         if self._read is None or self._read.status not in model.TERMINAL:
             self._recorder.settle()
-            records = {digest: self._store.value(digest) for digest in self._store.index.records(self._digest)}
-            self._read = model.fold(self._digest, records)
+            found = {digest: self._store.value(digest) for digest in self._store.index.records(self._digest)}
+            self._read = model.fold(self._digest, found)
         return self._read
 
     @property
@@ -71,7 +71,7 @@ class Job:
     @property
     def backend(self) -> str:
         """The backend's name."""
-        return self._row.backend if self._row else self.record["backend"]
+        return self._row.backend if self._row else self.folded.backend
 
     @property
     def kind(self) -> str:
@@ -145,13 +145,8 @@ class Job:
     @property
     def error(self) -> dict[str, str] | None:
         """{"type": ..., "message": ...} of a job that failed, or of one of which nobody knows more, and why."""
-        current = self.folded.current
-        if current is None:
-            return None
-        if current.outcome:
-            return current.outcome.get("error")
-        told = [entry for entry in current.later if entry[1]["type"] == "status" and entry[1]["status"] == current.status]
-        return max(told, key=_time)[1].get("error") if told else None
+        error = self.folded.error
+        return None if error is None else dict(error)
 
     @property
     def gaps(self) -> list[dict[str, str]]:
@@ -188,7 +183,7 @@ class Job:
                 held = self._provider().put_attachment(stage, value)
                 if held is None:
                     raise BadInput(f"the attachment {name!r}", str(error), "give a circuit, a Path or a plain value") from None
-        stage.record(model.attachment_record(job=Link(self._digest), name=name, value=stage.put("attachment", held)))
+        stage.record(records.attachment_record(job=Link(self._digest), name=name, value=stage.put("attachment", held)))
         stage.commit(durable=True)
         self._read = None
 
@@ -233,11 +228,11 @@ class Job:
         In the order met. Raises Damaged, and NotFound for a blob that is missing.
         """
         folded = self.folded
-        records = {folded.id, *(attempt.digest for attempt in folded.attempts)}
+        own = {folded.id, *(attempt.digest for attempt in folded.attempts)}
         pending = [link for record in self.history for link in codec.links(record)]
         met: dict[bytes, tuple[str, str, int]] = {}
         for link in pending:  # grows on the way
-            if link.digest not in met and link.digest not in records:
+            if link.digest not in met and link.digest not in own:
                 data = self._store.get(link.digest)
                 kind = self._store.index.places(link.digest)[0][1].kind
                 met[link.digest] = (kind, str(link), len(data))

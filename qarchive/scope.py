@@ -1,6 +1,6 @@
 """What holds for the executions inside a `with` block, in whatever thread they run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field, replace
@@ -21,6 +21,10 @@ class Scope:
     parent: Link | None = None  # the job that the executions inside repeat
     nested: bool = False  # what runs inside is part of an execution that is recorded already
     children: list[Link] | None = None  # where each job that is started inside is noted
+    places: Any = None  # the places in a group (`membership.Places`) of the jobs that are started inside
+    prepare: Callable[..., None] | None = None  # called in place of sending, with what would be recorded; it raises
+    again: tuple[Link, ...] = ()  # the archived jobs of which what is sent inside is a further attempt
+    started: Callable[[], None] | None = None  # called when that attempt is written, before it is sent
 
     def labels(self) -> dict[str, Any]:
         fields = {"group": self.group, "tags": sorted(set(self.tags)), "params": dict(self.params)}

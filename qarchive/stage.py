@@ -1,6 +1,6 @@
 """The stage: what one commit will bring, gathered in memory. Providers put values here and never see a disk."""
 
-from . import codec, model, redact
+from . import codec, records, redact
 from .errors import NotEncodable
 from .pack import RECORD, Blob
 from .store import Store
@@ -48,7 +48,7 @@ class Stage:
 
     def gap(self, what: str, reason: str) -> None:
         """Say that `what` is not in the archive, and why."""
-        self.gaps.append({"what": model.plain_text(what), "reason": redact.text(model.plain_text(reason))})
+        self.gaps.append({"what": records.plain_text(what), "reason": redact.text(records.plain_text(reason))})
 
     def conceal(self, *secrets: str | None) -> None:
         """Never store these texts, in this or any later stage of the process."""

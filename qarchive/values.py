@@ -128,7 +128,7 @@ class Array:
         dtype = array.dtype.newbyteorder("<") if array.dtype.byteorder == ">" else array.dtype
         if dtype.str not in ITEM_SIZES:
             raise NotEncodable(f"an array of dtype {array.dtype}")
-        array = array.astype(dtype, copy=False)
+        array = array.astype(dtype, order="C", copy=False)
         data = array.tobytes() if array.nbytes <= CHUNK else memoryview(array.reshape(-1).view("|u1"))
         return cls(dtype.str, tuple(array.shape), data)
 

@@ -8,9 +8,12 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
-from qarchive import check, codec, model, pack
-from qarchive.index import Query
+import zstandard
+
+from qarchive import check, codec, model, pack, records
+from qarchive.index import Index, Query
 from qarchive.pack import Blob
 from qarchive.values import Link, Timestamp
 
@@ -49,24 +52,24 @@ def build(number: int, *, created: int | None = None, provider: str = "aer", bac
         {"qasm": "OPENQASM 3; qubit[2] q; h q[0];", "number": number, "angles": random.Random(number).randbytes(size // 2)},
     )
     labels = {"tags": list(tags)} | ({"group": group} if group else {})
-    record = model.job_record(provider=provider, kind=kind, backend=backend, input=Link(circuit.digest),
-                              config=Link(config.digest), shots=100, size=1, labels=labels)  # fmt: skip
+    record = records.job_record(provider=provider, kind=kind, backend=backend, input=Link(circuit.digest),
+                                config=Link(config.digest), shots=100, size=1, labels=labels)  # fmt: skip
     if created is not None:
         record["created"] = Timestamp(created)
     job = blob(pack.RECORD, record)
     if status is None:
         return Built(job.digest, [circuit, config, job])
-    attempt = blob(pack.RECORD, model.attempt_record(
+    attempt = blob(pack.RECORD, records.attempt_record(
         job=Link(job.digest), number=1, backend=Link(device.digest), environment=Link(environment.digest),
         calibration=Link(calibration.digest), gaps=[], local=status != "SENDING"))  # fmt: skip
     blobs = [calibration, device, environment, config, circuit, job, attempt]
     if provider_job is not None:
         blobs.append(
-            blob(pack.RECORD, model.sent_record(job=Link(job.digest), attempt=Link(attempt.digest), provider_job=provider_job))
+            blob(pack.RECORD, records.sent_record(job=Link(job.digest), attempt=Link(attempt.digest), provider_job=provider_job))
         )
     if status in model.TERMINAL:
         result = blob("result", {"00": number, "11": 3, "salt": secrets.token_bytes(size // 2)})
-        blobs += [result, blob(pack.RECORD, model.outcome_record(
+        blobs += [result, blob(pack.RECORD, records.outcome_record(
             job=Link(job.digest), attempt=Link(attempt.digest), status=status, provider_status=status, provider_job=None,
             result=Link(result.digest), volatile={}, error=None, usage={}, gaps=[]))]  # fmt: skip
     return Built(job.digest, blobs)
@@ -109,6 +112,20 @@ def dangling(store) -> list[str]:
                 missing.append(f"{digest.hex()[:8]}, which job {job.hex()[:8]} refers to: {error}")
             pending += known[digest]
     return missing
+
+
+def indexed(folder: Path, packs: Iterable[list[Blob]], looks: Iterable[bool]) -> Index:
+    """An index in memory of packs with these blobs, one commit each, which is asked after those of which `looks` says so."""
+    (folder / "packs").mkdir(parents=True)
+    index = Index(None, folder / "packs", "00")
+    compressor = zstandard.ZstdCompressor(level=1, write_checksum=True, write_content_size=True)
+    for blobs, look in zip(packs, looks, strict=True):
+        name = secrets.token_bytes(16)
+        blobs = sorted(blobs, key=lambda blob: blob.kind == pack.RECORD)
+        (folder / "packs" / f"{name.hex()}.pack").write_bytes(pack.build(name, 0, 0, blobs, compressor))
+        if look:
+            index.refresh()
+    return index
 
 
 def kinds(report: check.Report) -> set[str]:

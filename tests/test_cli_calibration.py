@@ -7,7 +7,7 @@ import click.testing
 import pytest
 
 import qarchive
-from qarchive import model
+from qarchive import records
 from qarchive.cli import main
 from qarchive.providers.qiskit.ibm_snapshots import put_properties
 from qarchive.stage import Stage
@@ -40,14 +40,14 @@ def add(archive, *calibrations, gaps=(), backend="ibm_small"):
     """A job with calibrations, each (phase, raw properties); its id."""
     stage = Stage(archive._store)
     blank = stage.put("input", {"type": "missing"})
-    job = model.job_record(provider="ibm", kind="qpu", backend=backend, input=blank, config=blank, shots=1, size=1)
+    job = records.job_record(provider="ibm", kind="qpu", backend=backend, input=blank, config=blank, shots=1, size=1)
     of = stage.record({**job, "created": SENT})
     links = {phase: stage.put("calibration", raw) if "type" in raw else put_properties(stage, raw) for phase, raw in calibrations}
-    attempt = model.attempt_record(job=of, number=1, backend=blank, environment=blank, calibration=links.pop("submit", None),
+    attempt = records.attempt_record(job=of, number=1, backend=blank, environment=blank, calibration=links.pop("submit", None),
                                    captured=SENT if calibrations else None, gaps=list(gaps), local=False)  # fmt: skip
     about = stage.record({**attempt, "created": SENT})
     for phase, link in links.items():
-        stage.record(model.calibration_record(job=of, attempt=about, calibration=link, phase=phase, captured=SENT))
+        stage.record(records.calibration_record(job=of, attempt=about, calibration=link, phase=phase, captured=SENT))
     stage.commit(durable=False)
     return str(of)
 

@@ -1,7 +1,6 @@
 """The index: what it answers, and that it is the same however the packs came to be read."""
 
 import random
-import secrets
 import shutil
 import sqlite3
 import threading
@@ -268,22 +267,6 @@ def test_a_kill_while_packs_are_taken_out_loses_no_job(store, monkeypatch):
     assert store.index.row(job.id).status == "PREPARED"
 
 
-def _committed(folder: Path, groups: list[list[pack.Blob]], archive: str, looks: list[bool]) -> Index:
-    """An index of packs of one group of blobs each, looked at after some of them."""
-    import zstandard
-
-    (folder / "packs").mkdir(parents=True)
-    index = Index(None, folder / "packs", archive)
-    compressor = zstandard.ZstdCompressor(level=1, write_checksum=True, write_content_size=True)
-    for group, look in zip(groups, looks):
-        name = secrets.token_bytes(16)
-        blobs = sorted(group, key=lambda blob: blob.kind == pack.RECORD)
-        (folder / "packs" / f"{name.hex()}.pack").write_bytes(pack.build(name, 0, 0, blobs, compressor))
-        if look:
-            index.refresh()
-    return index
-
-
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_records_in_any_order_over_any_packs_give_the_same_rows(data):
@@ -296,8 +279,8 @@ def test_records_in_any_order_over_any_packs_give_the_same_rows(data):
     groups += data.draw(st.lists(st.sampled_from(groups), max_size=2))  # some arrive twice
     looks = data.draw(st.lists(st.booleans(), min_size=len(groups), max_size=len(groups)))
     with TemporaryDirectory() as folder:
-        scattered = _committed(Path(folder) / "scattered", groups, "00", looks)
-        whole = _committed(Path(folder) / "whole", [parts], "00", [True])
+        scattered = building.indexed(Path(folder) / "scattered", groups, looks)
+        whole = building.indexed(Path(folder) / "whole", [parts], [True])
         assert scattered.rows(Query(), 100) == whole.rows(Query(), 100)
         assert {job.id: sorted(scattered.records(job.id)) for job in jobs} == {
             job.id: sorted(b.digest for b in job.records) for job in jobs

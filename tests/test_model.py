@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qarchive import model
 from qarchive.codec import digest, encode
-from qarchive.model import STATUSES, TERMINAL, fold, job_of, summary, wrong
+from qarchive.model import STATUSES, TERMINAL, fold, summary
+from qarchive.records import removal_record, wrong
 from qarchive.values import Link, Timestamp
 
 LINK = Link(bytes(32))
@@ -46,10 +46,13 @@ def later(of, status):
     return {"type": "later", "job": ID, "attempt": link(of), "status": status}
 
 
-ATTEMPTS = [attempt(number, nonce=nonce) for number in (1, 2) for nonce in (0, 1)]
+ATTEMPTS = [attempt(number, nonce=nonce, **({"on": "c"} if nonce else {})) for number in (1, 2) for nonce in (0, 1)]
+REMOVAL = {**removal_record(job=ID), "created": Timestamp(7), "nonce": bytes(8), "attempt": link(ATTEMPTS[0])}
 words = st.sampled_from([*STATUSES, "a word of a later version"])
 records = st.one_of(
     st.just(JOB),
+    st.just(REMOVAL),
+    st.just({"type": "mapped", "group": ID, "author": "a", "sequence": 1, "circuits": 1, "created": Timestamp(1)}),
     st.sampled_from(ATTEMPTS),
     st.builds(outcome, st.sampled_from(ATTEMPTS), words, st.none() | st.integers(0, 2), created=st.integers(0, 9).map(Timestamp)),
     st.builds(sent, st.sampled_from(ATTEMPTS), st.sampled_from(["x", "y"]), words),
@@ -60,7 +63,7 @@ sets = st.lists(records, max_size=12).map(lambda found: named(*found))
 
 
 def said(folded):
-    return summary(folded), folded.outcome, folded.attempts, folded.others, folded.gaps, folded.provider_job
+    return summary(folded), folded.outcome, folded.attempts, folded.others, folded.gaps, folded.provider_job, folded.removed
 
 
 @settings(deadline=None)
@@ -167,7 +170,7 @@ def test_a_listing_shows_the_fields_of_the_job_and_of_the_attempt_that_speaks():
         "id": ID.digest, "created": Timestamp(5), "provider": "aer", "backend": "b", "kind": "local", "status": "QUEUED",
         "shots": 7, "size": 2,
         "group": "g", "tags": ["x", "y"], "input": LINK, "calibration": Link(b"\5" * 32), "provider_job": "cloud-1",
-        "attempts": 1, "gaps": 0, "names": ["a", "b", "c"]}  # fmt: skip
+        "attempts": 1, "gaps": 0, "names": ["a", "b", "c"], "error": ""}  # fmt: skip
 
 
 def test_records_without_their_job_are_listed_with_what_is_known():
@@ -175,40 +178,54 @@ def test_records_without_their_job_are_listed_with_what_is_known():
     assert summary(fold(ID.digest, named(one))) == {
         "id": ID.digest, "created": Timestamp(0), "provider": "", "backend": "", "kind": "", "status": "SENDING", "shots": None,
         "size": 0, "group": None, "tags": [], "input": None, "calibration": None, "provider_job": None, "attempts": 1, "gaps": 0,
-        "names": []}  # fmt: skip
+        "names": [], "error": ""}  # fmt: skip
 
 
-def test_equal_executions_are_different_jobs():
-    fields = {"provider": "aer", "kind": "local", "backend": "b", "input": LINK, "config": LINK, "shots": 1, "size": 1}
-    one, other = model.job_record(**fields), model.job_record(**fields)
-    assert one["nonce"] != other["nonce"] and link(one) != link(other)
+def test_the_backend_is_the_one_that_the_attempt_was_sent_to():
+    one, two = attempt(1, on="c"), attempt(2)
+    assert fold(ID.digest, named(JOB)).backend == "b"
+    assert summary(fold(ID.digest, named(JOB, one)))["backend"] == "c"
+    assert summary(fold(ID.digest, named(JOB, one, two)))["backend"] == "b"
+    assert fold(ID.digest, named(one)).backend == "c"
+    assert fold(ID.digest, named(outcome(one, "DONE"))).backend == ""
 
 
-def test_a_record_is_about_the_job_that_it_names():
-    assert job_of(b"x" * 32, JOB) == b"x" * 32
-    assert job_of(b"x" * 32, attempt(1)) == ID.digest
+def test_an_error_is_that_of_the_outcome_or_of_what_was_last_said_of_the_status():
+    lost = {"type": "x", "message": "no answer"}
+    one = attempt(1)
+    asked = {"type": "status", "job": ID, "attempt": link(one), "status": "SENDING", "provider_status": "",
+             "created": Timestamp(1), "error": lost}  # fmt: skip
+    assert fold(ID.digest, named(JOB, one)).error is None
+    assert summary(fold(ID.digest, named(JOB, one, asked)))["error"] == "no answer"
+    assert fold(ID.digest, named(JOB, one, asked, sent(one, "x"))).error is None  # of a status that no longer holds
+    failed = outcome(one, "ERROR", error={"type": "y", "message": "m" * 300})
+    assert summary(fold(ID.digest, named(JOB, one, asked, failed)))["error"] == "m" * 200
 
 
-@pytest.mark.parametrize(("record", "reason"), [
-    ([], "it is no map with a type"),
-    ({1: 2}, "it is no map with a type"),
-    ({"type": 1}, "it is no map with a type"),
-    ({"type": "later", "job": "no link"}, "a record of type 'later' whose job is of another type"),
-    ({"type": "later"}, "a record of type 'later' without job"),
-    ({**JOB, "shots": 10**5000}, "a record of type 'job' whose shots is of another type"),
-    ({**JOB, "created": 1}, "a record of type 'job' whose created is of another type"),
-    ({**JOB, "labels": {"tags": ["a", 1]}}, "a record of type 'job' whose labels is of another type"),
-    ({**JOB, "names": "bell"}, "a record of type 'job' whose names is of another type"),
-    ({key: value for key, value in JOB.items() if key != "backend"}, "a record of type 'job' without backend"),
-    ({**attempt(1), "number": -1}, "a record of type 'attempt' whose number is of another type"),
-    ({**attempt(1), "status": ["DONE"]}, "a record of type 'attempt' whose status is of another type"),
-    ({**attempt(1), "gaps": [{"what": "x"}]}, "a record of type 'attempt' whose gaps is of another type"),
-])  # fmt: skip
-def test_a_wrong_record_is_told(record, reason):
-    assert wrong(record) == reason
+def test_a_job_with_a_removal_is_removed_and_otherwise_as_it_was():
+    one = attempt(1)
+    before = fold(ID.digest, named(JOB, one, outcome(one, "DONE")))
+    after = fold(ID.digest, named(JOB, one, outcome(one, "DONE"), REMOVAL))
+    assert (before.removed, after.removed) == (False, True)
+    assert (after.status, after.attempts, summary(after)) == (before.status, before.attempts, summary(before))
 
 
-def test_a_record_of_a_later_type_or_with_later_fields_is_not_wrong():
-    assert wrong({"type": "later", "job": ID, "anything": [1]}) is None
-    assert wrong({**JOB, "later": {1: 2}}) is None
-    assert wrong(attempt(1)) is None
+def test_a_removal_makes_no_attempt_of_the_one_that_it_names():
+    found = fold(ID.digest, named(JOB, REMOVAL))
+    assert (found.removed, found.attempts, found.status) == (True, (), "PREPARED")
+
+
+@pytest.mark.parametrize("record", [
+    {"type": "removal", "group": ID, "created": Timestamp(1), "nonce": bytes(8)},
+    {"type": "mapped", "group": ID, "author": "a", "sequence": 1, "circuits": 1, "created": Timestamp(1), "job": ID},
+    {"type": "later", "group": ID, "attempt": link(ATTEMPTS[0]), "status": "DONE"},
+], ids=lambda record: record["type"])  # fmt: skip
+def test_a_record_about_a_group_says_nothing_of_a_job_with_the_same_id(record):
+    assert wrong(record) is None
+    one = attempt(1)
+    assert said(fold(ID.digest, named(JOB, one, record))) == said(fold(ID.digest, named(JOB, one)))
+
+
+def test_a_job_record_is_no_word_about_an_attempt():
+    job = JOB | {"attempt": LINK, "status": "DONE"}
+    assert fold(link(job).digest, named(job)).status == "PREPARED"

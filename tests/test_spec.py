@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qarchive import codec, model, pack, store
+from qarchive import codec, model, pack, records, store
 from qarchive.values import CHUNK, ITEM_SIZES, TAGS, Link, Timestamp
 
 SPEC = Path(__file__).parent.parent / "spec"
@@ -109,49 +109,73 @@ def fields_of(record_type):
 
 def test_record_types_are_those_of_the_code():
     listed = [row[0].strip("`") for row in rows(section("Records")) if row[0]]
-    assert sorted(listed) == sorted(model.RECORD_TYPES)
+    assert sorted(listed) == sorted(records.RECORD_TYPES)
 
 
 LINK = Link(bytes(32))
 GAPS = [{"what": "input", "reason": "a lock"}]
+PLACE = {"group": LINK, "author": "a", "sequence": 1, "first": 0}
 FULL = {
-    "job": model.job_record(provider="aer", kind="local", backend="b", input=LINK, config=LINK, shots=1, size=1, names=["a"],
-                            labels={"group": "g"}, parent=LINK),
-    "attempt": model.attempt_record(job=LINK, number=1, backend=LINK, environment=LINK, calibration=LINK, captured=Timestamp(1),
-                                    gaps=GAPS, local=True),
-    "outcome": model.outcome_record(job=LINK, attempt=LINK, status="DONE", provider_status="DONE", provider_job="x", result=LINK,
-                                    volatile={"a": 1}, error={"type": "a", "message": "b"}, usage={"s": 1}, gaps=GAPS),
-    "sent": model.sent_record(job=LINK, attempt=LINK, provider_job="x", batch="b", session="s", instance="i"),
-    "status": model.status_record(job=LINK, attempt=LINK, status="RUNNING", provider_status="r",
-                                  error={"type": "a", "message": ""}),
-    "calibration": model.calibration_record(job=LINK, attempt=LINK, calibration=LINK, phase="run", captured=Timestamp(1)),
-    "attachment": model.attachment_record(job=LINK, name="logical", value=LINK),
+    "job": records.job_record(provider="aer", kind="local", backend="b", input=LINK, config=LINK, shots=1, size=1, names=["a"],
+                              labels={"group": "g"}, parent=LINK, member=PLACE | {"mapped": True, "replaces": LINK},
+                              prepared={"backend": LINK, "calibration": LINK, "remote": True}),
+    "attempt": records.attempt_record(job=LINK, number=1, backend=LINK, environment=LINK, calibration=LINK,
+                                      captured=Timestamp(1), input=LINK, config=LINK, on="x", gaps=GAPS, local=True),
+    "outcome": records.outcome_record(job=LINK, attempt=LINK, status="DONE", provider_status="DONE", provider_job="x",
+                                      result=LINK, volatile={"a": 1}, error={"type": "a", "message": "b"}, usage={"s": 1},
+                                      gaps=GAPS),
+    "sent": records.sent_record(job=LINK, attempt=LINK, provider_job="x", batch="b", session="s", instance="i"),
+    "status": records.status_record(job=LINK, attempt=LINK, status="RUNNING", provider_status="r",
+                                    error={"type": "a", "message": ""}),
+    "calibration": records.calibration_record(job=LINK, attempt=LINK, calibration=LINK, phase="run", captured=Timestamp(1)),
+    "attachment": records.attachment_record(job=LINK, name="logical", value=LINK),
+    "event": records.event_record(job=LINK, name="closed", value=LINK),
+    "group": records.group_record(name="scan", archive="a", number=1),
+    "mapped": records.mapped_record(group=LINK, author="a", sequence=1, circuits=1),
+    "removal": records.removal_record(job=LINK) | records.removal_record(group=LINK),
 }  # fmt: skip
 LEAST = {
-    "job": model.job_record(provider="aer", kind="local", backend="b", input=LINK, config=LINK, shots=None, size=1),
-    "attempt": model.attempt_record(job=LINK, number=1, backend=LINK, environment=None, calibration=None, gaps=[], local=False),
-    "outcome": model.outcome_record(job=LINK, attempt=LINK, status="DONE", provider_status="", provider_job=None, result=None,
-                                    volatile={}, error=None, usage={}, gaps=[]),
-    "sent": model.sent_record(job=LINK, attempt=LINK, provider_job="x"),
-    "status": model.status_record(job=LINK, attempt=LINK, status="RUNNING", provider_status=""),
+    "job": records.job_record(provider="aer", kind="local", backend="b", input=LINK, config=LINK, shots=None, size=1),
+    "attempt": records.attempt_record(job=LINK, number=1, backend=LINK, environment=None, calibration=None, gaps=[], local=False),
+    "outcome": records.outcome_record(job=LINK, attempt=LINK, status="DONE", provider_status="", provider_job=None, result=None,
+                                      volatile={}, error=None, usage={}, gaps=[]),
+    "sent": records.sent_record(job=LINK, attempt=LINK, provider_job="x"),
+    "status": records.status_record(job=LINK, attempt=LINK, status="RUNNING", provider_status=""),
     "calibration": FULL["calibration"],
     "attachment": FULL["attachment"],
+    "event": records.event_record(job=LINK, name="closed", value=None),
+    "group": FULL["group"],
+    "mapped": FULL["mapped"],
+    "removal": {name: value for name, value in FULL["removal"].items() if name not in ("job", "group")},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", FULL)
 def test_the_fields_of_a_record_are_those_that_the_code_writes(kind):
     described = fields_of(kind)
-    always = {"type"} | ({"job"} if kind != "job" else set())
+    always = {"type"} | ({"job"} if kind not in ("job", "group", "mapped", "removal") else set())
     assert set(FULL[kind]) == set(described) | always
     absent = {name for name, meaning in described.items() if meaning.endswith("or absent") or meaning == "as above"}
     assert set(LEAST[kind]) == set(described) - absent | always
-    assert type(FULL[kind]["created"]) is Timestamp
+    assert kind == "group" or type(FULL[kind]["created"]) is Timestamp
+    assert records.wrong(FULL[kind]) is None
+    assert (records.wrong(LEAST[kind]) is None) == (kind != "removal")  # which must be of something
+
+
+@pytest.mark.parametrize("field", ["member", "prepared", "error", "labels"])
+def test_what_a_map_inside_a_record_must_hold_is_told_by_the_table(field):
+    kind, full = next((kind, record[field]) for kind, record in FULL.items() if field in record)
+    assert set(full) <= set(re.findall(r"`(\w+)`", fields_of(kind)[field]))
+    for name in full:
+        record = {**FULL[kind], field: {key: value for key, value in full.items() if key != name}}
+        absent = field == "labels" or name in ("mapped", "replaces", "calibration", "remote")
+        assert (records.wrong(record) is None) == absent, name
+        assert records.wrong({**FULL[kind], field: {**full, name: None}}) is not None, name
 
 
 @pytest.mark.parametrize(("local", "status"), [(True, "RUNNING"), (False, "SENDING")])
 def test_the_status_of_an_attempt_says_whether_it_is_local(local, status):
-    record = model.attempt_record(job=LINK, number=1, backend=LINK, environment=LINK, calibration=None, gaps=[], local=local)
+    record = records.attempt_record(job=LINK, number=1, backend=LINK, environment=LINK, calibration=None, gaps=[], local=local)
     assert record["status"] == status
     assert status in fields_of("attempt")["status"]
     assert fields_of("sent")["status"] == f"`{FULL['sent']['status']}`"

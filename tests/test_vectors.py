@@ -11,9 +11,11 @@ import pytest
 import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_index_groups import ALL, INPUT
 
-from qarchive import check, codec, model, pack
+from qarchive import check, codec, model, pack, records
 from qarchive.errors import Damaged, NewerFormat, NotCanonical
+from qarchive.index import Query
 from qarchive.store import Store
 from qarchive.values import CHUNK, Array, Chunked, Link, Timestamp, Typed
 
@@ -173,7 +175,26 @@ def test_the_package_folds_the_tiny_archive_as_described(tiny):
             shown["created"] = row.created.ns
             shown["outcome"] = outcome and codec.digest(codec.encode(outcome)).hex()
             assert shown == expected
+        assert store.index.count(Query(kind=None)) == len(load("tiny")["jobs"])
         assert check.verify(store, deep=True).findings == []
+    finally:
+        store.close()
+
+
+def listed_groups(index):
+    """The groups of an index as `tiny.json` describes them."""
+    return {row.id.hex(): {"name": row.name, "archive": row.archive, "number": row.number,
+                           "jobs": [member.id.hex() for member in index.members(row.id)]}
+            for row in index.groups() if not row.removed}  # fmt: skip
+
+
+def test_the_package_lists_the_groups_of_the_tiny_archive_as_described(tiny):
+    store = Store.open(tiny)
+    try:
+        assert listed_groups(store.index) == load("tiny")["groups"]
+        [group] = store.index.groups("scan")[1:]
+        assert store.index.maps_ended(group.id, store.id) == {1: 2}
+        assert [(row.number, row.removed) for row in store.index.groups()] == [(2, True), (1, False)]
     finally:
         store.close()
 
@@ -210,8 +231,8 @@ PACKS = {path.name: path.read_bytes() for path in (VECTORS / "tiny" / "packs").i
 
 
 @settings(deadline=None)
-@given(st.sampled_from(sorted(PACKS)), st.lists(st.tuples(st.integers(0, 2800), st.integers(0, 255)), max_size=3),
-       st.none() | st.integers(0, 2800), st.binary(max_size=3), st.integers(0, 2800))  # fmt: skip
+@given(st.sampled_from(sorted(PACKS)), st.lists(st.tuples(st.integers(0, 7000), st.integers(0, 255)), max_size=3),
+       st.none() | st.integers(0, 7000), st.binary(max_size=3), st.integers(0, 7000))  # fmt: skip
 def test_both_find_the_same_commits_in_a_changed_pack(tmp_path_factory, name, changes, cut, inserted, place):
     data = bytearray(PACKS[name])
     for at, byte in changes:
@@ -230,10 +251,14 @@ JOB = Link(b"j" * 32)
 REFERRED = st.sampled_from([Link(bytes([n]) * 32) for n in range(3)])
 STATUS = st.sampled_from([*model.STATUSES, "a later word"])
 ABOUT = st.fixed_dictionaries(
-    {"type": st.sampled_from(["outcome", "sent", "status", "later"]), "job": st.just(JOB), "attempt": REFERRED, "status": STATUS},
+    {"type": st.sampled_from(["outcome", "sent", "status", "event", "removal", "later"]), "job": st.just(JOB),
+     "attempt": REFERRED, "status": STATUS, "created": st.just(Timestamp(1))},
     optional={"result": REFERRED, "provider_job": st.sampled_from(["a", "b"])},
+)  # fmt: skip
+SENDING = st.fixed_dictionaries(
+    {"type": st.just("attempt"), "job": st.just(JOB), "number": st.integers(1, 2), "status": STATUS},
+    optional={"on": st.sampled_from(["a", "b"])},
 )
-SENDING = st.fixed_dictionaries({"type": st.just("attempt"), "job": st.just(JOB), "number": st.integers(1, 2), "status": STATUS})
 
 
 @settings(deadline=None)
@@ -245,10 +270,17 @@ def test_both_fold_alike(attempts, others):
     other = reader.fold(JOB.digest, {digest: translated(record) for digest, record in records.items()})
     assert (ours.status, len(ours.attempts), ours.provider_job) == (other["status"], other["attempts"], other["provider_job"])
     assert ours.outcome == (records[other["outcome"]] if other["outcome"] else None)
+    assert ours.backend == other["backend"]
 
 
+PLACE = {"group": JOB, "author": "a", "sequence": 1, "first": 0}
+PREPARED = {"type": "job", "provider": "aer", "kind": "local", "backend": "b", "input": JOB, "config": JOB, "shots": None,
+            "size": 1, "created": Timestamp(1), "nonce": b""}  # fmt: skip
 WRONG = [None, [], {}, {"type": 1}, {"type": "later"}, {"type": "attempt", "job": JOB},
-         {"type": "annotation", "job": JOB, "created": 5}]  # fmt: skip
+         {"type": "annotation", "job": JOB, "created": 5}, {"type": "later", "job": JOB, "group": 1},
+         {"type": "removal", "created": Timestamp(1), "nonce": b""}, {"type": "group", "name": "a", "archive": "b"},
+         {"type": "mapped", "group": JOB, "author": "a", "sequence": -1, "circuits": 1, "created": Timestamp(1)},
+         PREPARED | {"member": PLACE | {"sequence": 1 << 63}}, PREPARED | {"prepared": {}}]  # fmt: skip
 
 
 @pytest.mark.parametrize("record", WRONG, ids=repr)
@@ -258,8 +290,56 @@ def test_the_reader_reports_a_wrong_record_and_reads_the_others(tiny, record):
     compressor = zstandard.ZstdCompressor()
     path.write_bytes(pack.build(pack.pack_id(path), 0, 0, [pack.Blob("record", codec.digest(data), data)], compressor))
     archive = reader.Archive(tiny)
-    assert [(finding.kind, finding.where) for finding in archive.verify()] == [("damage", codec.digest(data).hex())]
-    assert len(archive.jobs()) == 3
+    assert [(finding.kind, finding.where) for finding in archive.verify()] == [("wrong", codec.digest(data).hex())]
+    assert len(archive.jobs()) == len(load("tiny")["jobs"])
+
+
+FIELDS = {"job": JOB, "group": JOB, "name": "a", "archive": "b", "number": 1, "author": "a", "sequence": 1, "circuits": 0,
+          "on": "b", "created": Timestamp(1), "nonce": b"", "attempt": JOB, "status": "DONE", "provider_status": "",
+          "backend": JOB, "input": JOB, "config": JOB, "value": JOB, "provider_job": "p", "gaps": [], "shots": None, "size": 1,
+          "error": {"type": "a", "message": "b"}, "member": PLACE, "prepared": {"backend": JOB}, "provider": "aer",
+          "kind": "local", "calibration": JOB, "phase": "run", "captured": Timestamp(1)}  # fmt: skip
+ODD = st.sampled_from([None, True, -1, 1 << 63, "a", b"", JOB, [], {}, {1: 2}, Timestamp(1), {"type": "a"}, {"message": "b"},
+                       *({name: value for name, value in PLACE.items() if name != left} for left in PLACE),
+                       PLACE | {"mapped": 1}, PLACE | {"replaces": 1}, PLACE | {"mapped": False, "replaces": JOB},
+                       {"backend": JOB, "remote": True}, {"backend": JOB, "remote": 0},
+                       {"backend": JOB, "calibration": 1}])  # fmt: skip
+ANY = st.builds(
+    lambda kind, left_out, odd: {**{name: FIELDS[name] for name in FIELDS if name not in left_out}, **odd, "type": kind},
+    st.sampled_from([*records.RECORD_TYPES, "later"]), st.sets(st.sampled_from(sorted(FIELDS)), max_size=2),
+    st.dictionaries(st.sampled_from(sorted(FIELDS)), ODD, max_size=2))  # fmt: skip
+
+
+@settings(deadline=None, max_examples=500)
+@given(ANY)
+def test_both_find_the_same_records_wrong_and_about_the_same(record):
+    ours, other = records.wrong(record), reader.wrong(translated(record))
+    assert (ours is None) == (other == ""), (ours, other)
+    if ours is None:
+        assert records.is_of_group(record) == reader.is_of_group(translated(record))
+
+
+@settings(deadline=None, max_examples=50)
+@given(data=st.data())
+def test_both_list_the_same_groups_and_miss_the_same_blobs(tmp_path_factory, data):
+    parts = data.draw(st.permutations([INPUT, *ALL]))[: data.draw(st.integers(1, len(ALL) + 1))]
+    cut = data.draw(st.integers(1, len(parts)))
+    store = Store.create(tmp_path_factory.mktemp("groups") / "lab")
+    try:
+        for blobs in (parts[:cut], parts[cut:]):
+            if blobs:
+                store.commit(blobs, durable=False)
+        archive = reader.Archive(store.path)
+        groups = {group.hex(): {"name": record["name"], "archive": record["archive"], "number": record["number"],
+                                "jobs": [job.hex() for job in members]}
+                  for group, (record, members) in archive.groups().items()}  # fmt: skip
+        assert groups == listed_groups(store.index)
+        rows = store.index.rows(Query(kind=None), 100)
+        assert {job.hex(): found["backend"] for job, found in archive.jobs().items()} == {row.id: row.backend for row in rows}
+        ours, other = check.verify(store, deep=True).findings, archive.verify()
+        assert {(each.kind, each.where) for each in ours} == {(each.kind, each.where) for each in other}
+    finally:
+        store.close()
 
 
 # The reader's command line
@@ -267,16 +347,28 @@ def test_the_reader_reports_a_wrong_record_and_reads_the_others(tiny, record):
 
 def test_the_reader_lists_jobs():
     found = run(VECTORS / "tiny", "list")
-    jobs = load("tiny")["jobs"]
-    days = {job: f"2024-03-01T00:00:00.{fields['created'] % 10**9:09d}Z" for job, fields in jobs.items()}
-    lines = [f"{job}  {days[job]}  aer  aer_simulator  {fields['status']}  1000" for job, fields in jobs.items()]
-    assert found.stdout.splitlines() == lines
+    assert found.stdout.splitlines() == [line(job) for job in load("tiny")["jobs"]]
     assert (found.returncode, found.stderr) == (0, "")
+
+
+def line(job):
+    """A job of the tiny archive as the reader prints it."""
+    fields = load("tiny")["jobs"][job]
+    day = f"2024-03-01T00:00:00.{fields['created'] % 10**9:09d}Z"
+    return f"{job}  {day}  aer  {fields['backend']}  {fields['status']}  1000"
+
+
+def test_the_reader_lists_groups_with_their_jobs_in_order():
+    found = run(VECTORS / "tiny", "groups")
+    [(group, fields)] = load("tiny")["groups"].items()
+    head = f"{group}  scan  fedcba9876543210fedcba9876543210  1"
+    assert found.stdout.splitlines() == [head, *(f"  {line(job)}" for job in fields["jobs"])]
+    assert (len(fields["jobs"]), found.returncode, found.stderr) == (4, 0, "")
 
 
 def test_the_reader_verifies():
     found = run(VECTORS / "tiny", "verify")
-    assert (found.stdout, found.stderr, found.returncode) == ("2 packs, 5 commits, 18 blobs, 12 records\n", "", 0)
+    assert (found.stdout, found.stderr, found.returncode) == ("2 packs, 6 commits, 32 blobs, 25 records\n", "", 0)
 
 
 def test_the_reader_ends_with_5_where_something_is_damaged(tiny):
@@ -294,7 +386,7 @@ def test_the_reader_shows_a_blob_by_a_unique_prefix():
     found = run(VECTORS / "tiny", "cat", described["digest"][:12])
     assert (found.stdout, found.returncode) == (described["value"] + "\n", 0)
     found = run(VECTORS / "tiny", "cat", "")
-    assert (found.stdout, found.stderr, found.returncode) == ("", "18 blobs begin with \n", 3)
+    assert (found.stdout, found.stderr, found.returncode) == ("", "32 blobs begin with \n", 3)
 
 
 def test_the_reader_checks_the_vectors():
@@ -339,7 +431,7 @@ def test_the_reader_reads_what_the_package_writes(tmp_path):
         result = pack.Blob("result", codec.digest(data), data)
         store.commit([*chunks, result], durable=True)
         link = Link(result.digest)
-        job = model.job_record(provider="aer", kind="local", backend="b", input=link, config=link, shots=None, size=1)
+        job = records.job_record(provider="aer", kind="local", backend="b", input=link, config=link, shots=None, size=1)
         record = codec.encode(job)
         store.commit([pack.Blob(pack.RECORD, codec.digest(record), record)], durable=True)
         archive = reader.Archive(tmp_path / "lab")

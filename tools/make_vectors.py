@@ -256,13 +256,17 @@ def attempt(of: Link, number: int, status: str, backend: Link, environment: Link
             "created": Timestamp(START + 100 + number), "nonce": bytes([number]) * 8, **more}  # fmt: skip
 
 
+def member(group: Link, author: str, sequence: int, first: int, **more: object) -> dict:
+    return {"group": group, "author": author, "sequence": sequence, "first": first, **more}
+
+
 def outcome(of: Link, about: Link, status: str, word: str, **more: object) -> dict:
     return {"type": "outcome", "job": of, "attempt": about, "status": status, "provider_status": word,
             "created": Timestamp(START + 200), **more}  # fmt: skip
 
 
 def write_archive(folder: Path) -> None:
-    """Three jobs: one done, one refused and then done, one being sent when a wire broke."""
+    """Three jobs: one done, one refused and then done, one being sent when a wire broke. And a group of five others."""
     packs = folder / "packs"
     packs.mkdir(parents=True, exist_ok=True)
     check = codec.digest(codec.encode([IDENTITY["format"], IDENTITY["id"], IDENTITY["created"]])).hex()[:16]
@@ -304,7 +308,33 @@ def write_archive(folder: Path) -> None:
     unsent = second.put("record", job(3, given, config))
     second.put("record", attempt(unsent, 1, "SENDING", backend, environment))
     second.commit(synced=end)
+    write_group(second, given, config, backend, environment)
+    second.commit(synced=end)
     second.write(packs, sealed=False)
+
+
+def write_group(made: Building, given: Link, config: Link, backend: Link, environment: Link) -> None:
+    """A group of a map's job that was too large, of its two halves, of one job more, of somebody else's and of a removed one."""
+    own, other = IDENTITY["id"], "0" * 32
+    group = made.put("record", {"type": "group", "name": "scan", "archive": own, "number": 1})
+    prepared = {"backend": backend, "calibration": made.put("calibration", {"t1_s": 1.5e-4})}
+
+    def add(number: int, *place: object, more: dict | None = None, **about: object) -> Link:
+        return made.put("record", job(number, given, config, member=member(group, *place, **(more or {})), **about))
+
+    large = add(4, own, 1, 0, more={"mapped": True}, prepared=prepared)
+    for half in (0, 1):
+        add(5 + half, own, 1, half, more={"replaces": large}, prepared=prepared)
+    cloud = add(7, own, 2, 0, prepared={"backend": backend, "remote": True})
+    made.put("record", {"type": "mapped", "group": group, "author": own, "sequence": 1, "circuits": 2,
+                        "created": Timestamp(START + 400)})  # fmt: skip
+    made.put("record", {"type": "event", "job": cloud, "name": "handed out", "created": Timestamp(START + 410)})
+    made.put("record", attempt(cloud, 1, "SENDING", backend, environment, input=config, config=given, on="another"))
+    foreign = add(8, other, 9, 0)
+    gone = add(9, own, 3, 0, parent=foreign)
+    made.put("record", {"type": "removal", "job": gone, "created": Timestamp(START + 420), "nonce": bytes(8)})
+    empty = made.put("record", {"type": "group", "name": "scan", "archive": other, "number": 2})
+    made.put("record", {"type": "removal", "group": empty, "created": Timestamp(START + 430), "nonce": bytes(8)})
 
 
 def flips(folder: Path) -> list[dict]:

@@ -1,6 +1,7 @@
 """An independent reader of qarchive archives, written from spec/format.md. It imports nothing from qarchive.
 
     python tools/reader.py ARCHIVE list              jobs: id, created, provider, backend, status, shots
+    python tools/reader.py ARCHIVE groups            groups, each with its jobs in order: id, name, archive, number; then as above
     python tools/reader.py ARCHIVE verify            every byte, blob, link and record; exit code 5 where something is damaged
     python tools/reader.py ARCHIVE cat DIGEST        the value of one blob, as text
     python tools/reader.py ARCHIVE vectors FOLDER    the vectors in FOLDER (spec/vectors), with ARCHIVE as the tiny archive
@@ -618,7 +619,7 @@ def places(at: int, frames: object, listed: object) -> tuple | None:
 
 @dataclass
 class Finding:
-    kind: str  # tail, withheld, damage, missing, foreign
+    kind: str  # tail, withheld, wrong, damage, missing, foreign
     where: str
     detail: str
 
@@ -633,6 +634,7 @@ class Archive:
     findings: list = field(default_factory=list)
     packs: list = field(default_factory=list)
     commits: list = field(default_factory=list)  # (pack, commit)
+    wrong: dict = field(default_factory=dict)  # digest: what is wrong with this record
 
     def __post_init__(self):
         read_identity(self.folder)
@@ -651,11 +653,8 @@ class Archive:
                 self.records[digest] = record
             elif digest not in self.records:
                 self.find("withheld", digest.hex(), "a record that a power cut left without what it refers to")
-        for digest, record in list(self.records.items()):
-            reason = wrong(record)
-            if reason:
-                del self.records[digest]
-                self.find("damage", digest.hex(), f"a record {reason}")
+        for digest, reason in self.wrong.items():
+            self.find("wrong", digest.hex(), f"a record {reason}")
 
     def find(self, kind: str, where: object, detail: str) -> None:
         self.findings.append(Finding(kind, str(where), detail))
@@ -686,7 +685,10 @@ class Archive:
                 except (Damaged, NotCanonical, NewerFormat) as error:
                     self.find("damage", f"{pack.path} at byte {blob.frame}", f"a record: {error}")
                     continue
-                (self.records if damaged_from is None else suspects)[blob.digest] = record
+                if reason := wrong(record):
+                    self.wrong[blob.digest] = reason
+                else:
+                    (self.records if damaged_from is None else suspects)[blob.digest] = record
         return suspects
 
     def blob(self, digest: bytes) -> bytes:
@@ -712,12 +714,33 @@ class Archive:
         return True
 
     def jobs(self) -> dict:
-        """The fold of every job, by id."""
+        """The fold of every job that was not removed, by id."""
         about = {}
         for digest, record in self.records.items():
-            job = digest if record["type"] == "job" else record["job"].digest
-            about.setdefault(job, {})[digest] = record
-        return {job: fold(job, records) for job, records in sorted(about.items())}
+            if not is_of_group(record):
+                job = digest if record["type"] == "job" else record["job"].digest
+                about.setdefault(job, {})[digest] = record
+        removed = {job for job, records in about.items() if any(record["type"] == "removal" for record in records.values())}
+        return {job: fold(job, records) for job, records in sorted(about.items()) if job not in removed}
+
+    def groups(self) -> dict:
+        """{id: (record, ids of its jobs in order)} of every group that was not removed."""
+        removed = {record["group"].digest for record in self.records.values()
+                   if record["type"] == "removal" and is_of_group(record)}  # fmt: skip
+        members, replaced = {}, set()
+        for job in self.jobs():
+            place = self.records.get(job, {}).get("member")
+            if place:
+                group = place["group"].digest
+                members.setdefault(group, []).append((place["author"], place["sequence"], place["first"], job))
+                if "replaces" in place:
+                    replaced.add((group, place["replaces"].digest))
+        found = {}
+        for digest, record in sorted(self.records.items()):
+            if record["type"] == "group" and digest not in removed:
+                places = sorted(members.get(digest, ()))
+                found[digest] = record, [job for *_, job in places if (digest, job) not in replaced]
+        return found
 
     def verify(self) -> list:
         """All that is wrong, every blob decoded and every link followed."""
@@ -802,12 +825,25 @@ def texts(value: object) -> bool:
     return type(value) is list and all(map(text, value))
 
 
+def boolean(value: object) -> bool:
+    return type(value) is bool
+
+
 def labels(value: object) -> bool:
     return type(value) is dict and not misses(value, {}, {"group": text, "tags": texts, "params": text_map})
 
 
 def error_told(value: object) -> bool:
     return type(value) is dict and not misses(value, {"type": text, "message": text}, {})
+
+
+def member(value: object) -> bool:
+    required = {"group": link, "author": text, "sequence": integer, "first": integer}
+    return type(value) is dict and not misses(value, required, {"mapped": boolean, "replaces": link})
+
+
+def prepared(value: object) -> bool:
+    return type(value) is dict and not misses(value, {"backend": link}, {"calibration": link, "remote": boolean})
 
 
 def gaps(value: object) -> bool:
@@ -823,24 +859,41 @@ REQUIRED = {
     "status": {"job": link, "attempt": link, "status": text, "provider_status": text, "created": time},
     "calibration": {"job": link, "attempt": link, "calibration": link, "phase": text, "captured": time, "created": time},
     "attachment": {"job": link, "name": text, "value": link, "created": time},
+    "event": {"job": link, "name": text, "created": time},
     "annotation": {"job": link, "created": time},
+    "group": {"name": text, "archive": text, "number": integer},
+    "mapped": {"group": link, "author": text, "sequence": integer, "circuits": integer, "created": time},
+    "removal": {"created": time, "nonce": byte_string},
 }  # fmt: skip
 OPTIONAL = {
-    "job": {"names": texts, "labels": labels, "parent": link},
-    "attempt": {"environment": link, "calibration": link, "captured": time, "gaps": gaps},
+    "job": {"names": texts, "labels": labels, "parent": link, "member": member, "prepared": prepared},
+    "attempt": {"environment": link, "calibration": link, "captured": time, "gaps": gaps, "input": link, "config": link,
+                "on": text},
+    "event": {"value": link},
+    "removal": {"job": link, "group": link},
     "sent": {"batch": text, "session": text, "instance": text},
     "status": {"error": error_told},
     "outcome": {"provider_job": text, "result": link, "volatile": text_map, "error": error_told, "usage": text_map, "gaps": gaps},
-}
+}  # fmt: skip
 
 
 def wrong(record: object) -> str:
-    """What is wrong with a record, or an empty text. Records of unknown types need a job and nothing more."""
+    """What is wrong with a record, or an empty text. Records of unknown types need a job or a group and nothing more."""
     if type(record) is not dict or type(record.get("type")) is not str:
         return "that is no map with a type"
     kind = record["type"]
-    missed = misses(record, REQUIRED.get(kind, {"job": link}), OPTIONAL.get(kind, {}))
+    if kind in REQUIRED:
+        missed = misses(record, REQUIRED[kind], OPTIONAL.get(kind, {}))
+    else:
+        missed = misses(record, {}, {"job": link, "group": link})
+    if not missed and "job" not in record and "group" not in record and (kind == "removal" or kind not in REQUIRED):
+        missed = "job is missing"
     return missed and f"of type {printable(kind)}: its field {missed}"
+
+
+def is_of_group(record: dict) -> bool:
+    """Whether a record is about a group and not about a job."""
+    return record["type"] in ("group", "mapped") or (record["type"] != "job" and "job" not in record)
 
 
 def misses(found: dict, required: dict, optional: dict) -> str:
@@ -859,10 +912,11 @@ def rank(status: object) -> int:
 
 def fold(job: bytes, records: dict) -> dict:
     """A job as the sum of its records: the rules of "Fold"."""
-    attempts = {digest: [record] for digest, record in records.items() if record["type"] == "attempt"}
+    sent = {digest: record for digest, record in records.items() if record["type"] == "attempt"}
+    attempts = {digest: [record] for digest, record in sent.items()}
     outcomes, provider_jobs = {}, {}
     for digest, record in sorted(records.items()):
-        if record["type"] in ("job", "attempt") or type(record.get("attempt")) is not Link:
+        if record["type"] in ("job", "attempt", "removal") or type(record.get("attempt")) is not Link:
             continue
         attempt = record["attempt"].digest
         attempts.setdefault(attempt, []).append(record)
@@ -871,14 +925,14 @@ def fold(job: bytes, records: dict) -> dict:
         if type(record.get("provider_job")) is str:
             provider_jobs.setdefault(attempt, []).append(record["provider_job"])
     statuses = {digest: last_status(about) for digest, about in attempts.items()}
-    numbers = {digest: records[digest]["number"] if digest in records else 0 for digest in attempts}
+    numbers = {digest: sent[digest]["number"] if digest in sent else 0 for digest in attempts}
     order = {digest: (statuses[digest] == "DONE", numbers[digest], rank(statuses[digest]), digest) for digest in attempts}
     current = max(attempts, key=order.get, default=None)
     record = records.get(job, {})
     return {
         "created": record["created"].ns if record else 0,
         "provider": record.get("provider", ""),
-        "backend": record.get("backend", ""),
+        "backend": sent.get(current, {}).get("on") or record.get("backend", ""),
         "shots": record.get("shots"),
         "status": statuses[current] if current else "PREPARED",
         "attempts": len(attempts),
@@ -924,7 +978,11 @@ def describe(archive: Archive) -> dict:
                 commits.append({"offset": commit.offset, "length": commit.length, "synced": commit.synced, "blobs": blobs})
         packs.append({"file": pack.path.name, "sealed": pack.trailer.content.hex() if pack.trailer else None, "commits": commits})
     jobs = {job.hex(): found | {"outcome": found["outcome"] and found["outcome"].hex()} for job, found in archive.jobs().items()}
-    return {"packs": packs, "jobs": jobs, "findings": [finding.kind for finding in archive.verify()]}
+    groups = {}
+    for group, (record, members) in archive.groups().items():
+        named = {name: record[name] for name in ("name", "archive", "number")}
+        groups[group.hex()] = named | {"jobs": [job.hex() for job in members]}
+    return {"packs": packs, "jobs": jobs, "groups": groups, "findings": [finding.kind for finding in archive.verify()]}
 
 
 def describe_blob(pack: Pack, blob: Blob) -> dict:
@@ -932,12 +990,19 @@ def describe_blob(pack: Pack, blob: Blob) -> dict:
     return found | ({"key": blob.key.hex()} if blob.key else {})
 
 
+def line(job: bytes, found: dict) -> str:
+    """A job as listings print it."""
+    shots = "-" if found["shots"] is None else str(found["shots"])
+    told = printable(found["provider"]), printable(found["backend"]), found["status"], shots
+    return "  ".join((job.hex(), moment(found["created"]), *told))
+
+
 def printable(text: str) -> str:
     return json.dumps(text)[1:-1]
 
 
 def main(arguments: list) -> int:
-    if len(arguments) not in (2, 3) or arguments[1:2] not in (["list"], ["verify"], ["cat"], ["vectors"]):
+    if len(arguments) not in (2, 3) or arguments[1:2] not in (["list"], ["groups"], ["verify"], ["cat"], ["vectors"]):
         print(__doc__, file=sys.stderr)
         return 2
     folder, command, *rest = arguments
@@ -952,9 +1017,14 @@ def main(arguments: list) -> int:
         archive = Archive(Path(folder))
         if command == "list":
             for job, found in archive.jobs().items():
-                shots = "-" if found["shots"] is None else found["shots"]
-                told = printable(found["provider"]), printable(found["backend"]), found["status"], shots
-                print(job.hex(), moment(found["created"]), *told, sep="  ")
+                print(line(job, found))
+            return 0
+        if command == "groups":
+            jobs = archive.jobs()
+            for group, (record, members) in archive.groups().items():
+                print(group.hex(), printable(record["name"]), printable(record["archive"]), record["number"], sep="  ")
+                for job in members:
+                    print(f"  {line(job, jobs[job])}")
             return 0
         if command == "cat":
             matches = sorted(digest for digest in archive.places if digest.hex().startswith(rest[0].lower()))

@@ -3,7 +3,7 @@
 import os
 import random
 
-from qarchive import model
+from qarchive import records
 from qarchive.environment import environment
 from qarchive.stage import Stage
 from qarchive.store import Store
@@ -20,7 +20,7 @@ def stage_job(
     half = size // 2
     input_link = stage.put("input", {"type": "bench", "payload": os.urandom(half)})
     result = stage.put("result", {"type": "bench", "payload": os.urandom(size - half)})
-    record = model.job_record(
+    record = records.job_record(
         provider="aer",
         kind="simulator",
         backend=backend,
@@ -35,7 +35,7 @@ def stage_job(
         record["created"] = type(record["created"])(created)
     job = stage.record(record)
     attempt = stage.record(
-        model.attempt_record(
+        records.attempt_record(
             job=job,
             number=1,
             backend=_known(stage, "backend", BACKEND),
@@ -47,7 +47,7 @@ def stage_job(
     )
     if done:
         stage.record(
-            model.outcome_record(
+            records.outcome_record(
                 job=job,
                 attempt=attempt,
                 status="DONE",

@@ -12,7 +12,7 @@ from pathlib import Path
 import zstandard
 from table import timed
 
-from qarchive import codec, model
+from qarchive import codec, records
 from qarchive.stage import Stage
 from qarchive.store import Store
 
@@ -80,7 +80,7 @@ def _qarchive(durable):
             links = {kind: stage.put(kind, job[kind]) for kind in ("input", "backend")}
             links["result"] = stage.put("result", {"counts": pack_counts(job["result"]["counts"])})
             stage.record(
-                model.job_record(
+                records.job_record(
                     provider="bench",
                     kind="local",
                     backend="device",

@@ -1,0 +1,33 @@
+"""What keeps two processes from doing the same thing to a group at the same time."""
+
+from filelock import FileLock
+
+from .. import disk
+from ..index import GroupRow
+from ..library import Library
+
+_POLL_S = 0.01
+
+
+class Lock:
+    """A lock of a group's, for one purpose. It may be released more than once."""
+
+    def __init__(self, library: Library, group: GroupRow, purpose: str):
+        self._folder = library._store.locks
+        self._lock = FileLock(self._folder / f"group-{group.id.hex()[:16]}-{purpose}.lock", thread_local=False)
+
+    def __enter__(self) -> "Lock":
+        """Wait for it. Raises CannotWrite."""
+        try:
+            self._folder.mkdir(exist_ok=True)
+            self._lock.acquire(poll_interval=_POLL_S)
+        except OSError as error:
+            raise disk.cannot_write(self._folder, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Let others go on."""
+        self._lock.release(force=True)

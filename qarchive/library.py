@@ -1,0 +1,217 @@
+"""What an archive can be asked for: its jobs, one by one and by query, and their blobs."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from . import capture, membership, model
+from .errors import Ambiguous, BadInput, MissingExtra, NotFound
+from .index import Query
+from .job import Job
+from .store import Store
+from .values import Timestamp
+
+PAGE = 200
+PREFIX_MIN = 4
+_ORDERS = ("newest", "oldest")
+
+
+class Library:
+    """A store, and the way into it. One instance serves many threads and survives a fork."""
+
+    def __init__(self, store: Store, on_error: str):
+        self._store = store
+        self._recorder = capture.Recorder(store, on_error)
+        self._recorder.way = Way(self)
+        store.on_fork(self._recorder.after_fork)
+
+    @property
+    def path(self) -> Path:
+        return self._store.path
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits, drawn when the archive was made."""
+        return self._store.id
+
+    def jobs(self, *, provider: str | None = None, backend: str | None = None, status: str | None = None, kind: str | None = None,
+             tag: str | None = None, group: str | None = None, since: datetime | str | None = None,
+             until: datetime | str | None = None, input: str | None = None, calibration: str | None = None,
+             order: str = "newest", limit: int | None = None) -> "Jobs":  # fmt: skip
+        """The jobs that fit, read as they are asked for.
+
+        `since` and `until` bound the time of creation (an aware datetime, or ISO text, UTC unless it says otherwise);
+        `input` and `calibration` are full digests; mock jobs stay out unless `kind="mock"`. Raises BadInput.
+        """
+        if status is not None and status not in model.STATUSES:
+            raise BadInput(f"the status {status!r}", "does not exist", f"it is one of {', '.join(model.STATUSES)}")
+        if order not in _ORDERS:
+            raise BadInput(f"the order {order!r}", "does not exist", f"it is {' or '.join(_ORDERS)}")
+        query = Query(provider, backend, status, kind, tag, group, moment_of("since", since), moment_of("until", until),
+                      _digest("input", input), _digest("calibration", calibration), order == "newest")  # fmt: skip
+        return Jobs(self, query, limit)
+
+    def job(self, reference: str) -> Job:
+        """The job that `reference` names: an id, a unique prefix of 4 or more digits, the provider's own id, "latest", "@2"
+        (the second latest), or "group/3" (the third of a group, in order of creation). Raises NotFound, Ambiguous."""
+        self._recorder.settle()
+        return self._job(self._resolve(reference))
+
+    def blob(self, prefix: str) -> bytes:
+        """The canonical bytes of the blob whose digest begins with `prefix`. Raises NotFound, Ambiguous, Damaged."""
+        self._recorder.settle()
+        found = self._store.index.blobs_with_prefix(prefix.lower(), 10) if re.fullmatch(r"[0-9a-fA-F]{4,64}", prefix) else []
+        if not found:
+            raise NotFound(f"a blob {prefix}", str(self.path), f"give {PREFIX_MIN} or more hexadecimal digits of a digest")
+        if len(found) > 1:
+            raise Ambiguous(prefix, [digest.hex() for digest in found])
+        return self._store.get(found[0])
+
+    def _job(self, digest: bytes, row=None) -> Job:
+        return Job(self._store, digest, self._recorder, row)
+
+    def _resolve(self, reference: str) -> bytes:
+        index = self._store.index
+        place = 1 if reference == "latest" else int(reference[1:]) if re.fullmatch(r"@[1-9][0-9]{0,8}", reference) else None
+        if place is not None:
+            rows = index.rows(Query(), place)
+            if len(rows) < place:
+                raise NotFound(
+                    f"job {reference}", str(self.path), f"it holds {len(rows)} jobs" if rows else "it holds no job yet"
+                )
+            return bytes.fromhex(rows[place - 1].id)
+        if re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", reference):
+            found = index.jobs_with_prefix(reference.lower(), 11)
+            if len(found) == 1:
+                return found[0]
+            if found:
+                raise Ambiguous(reference, [digest.hex()[:16] for digest in found[:10]])
+        found = index.jobs_of_provider(reference)
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise Ambiguous(reference, [digest.hex()[:16] for digest in found[:10]])
+        group, _, number = reference.rpartition("/")
+        if group and re.fullmatch(r"[1-9][0-9]{0,8}", number) and (member := self._member(group, int(number))) is not None:
+            return member
+        short = f"; a prefix has {PREFIX_MIN} or more digits" if re.fullmatch(r"[0-9a-fA-F]{1,3}", reference) else ""
+        raise NotFound(f"job {reference!r}", str(self.path), f"`qarchive list` shows what there is{short}")
+
+    def _member(self, group: str, number: int) -> bytes | None:
+        """The n-th job of the group of this name, of the archive's own before another's; else of the jobs with this label."""
+        index = self._store.index
+        rows = membership.known(self._store, group)
+        members = index.members(rows[0].id, number) if rows else []
+        if len(members) < number:
+            members = index.rows(Query(group=group, newest_first=False), number)
+        if len(members) < number:
+            return None
+        found = members[-1].id
+        return found if type(found) is bytes else bytes.fromhex(found)
+
+
+class Jobs:
+    """Jobs that fit a query, in order, read a page at a time: iterate, index, `len`, `.pages(n)`, `.to_pandas()`."""
+
+    def __init__(self, library: Library, query: Query, limit: int | None):
+        self._library, self._query, self._limit = library, query, limit
+
+    def pages(self, size: int = PAGE) -> Iterator[list[Job]]:
+        """Lists of at most `size` jobs. A job that is added meanwhile shows up in none of them or in one."""
+        self._library._recorder.settle()
+        left = self._limit
+        after = None
+        while left is None or left > 0:
+            rows = self._library._store.index.rows(self._query, size if left is None else min(size, left), after)
+            if not rows:
+                return
+            yield [self._library._job(bytes.fromhex(row.id), row) for row in rows]
+            after = (rows[-1].created.ns, bytes.fromhex(rows[-1].id))
+            left = None if left is None else left - len(rows)
+
+    def __iter__(self) -> Iterator[Job]:
+        for page in self.pages():
+            yield from page
+
+    def __len__(self) -> int:
+        self._library._recorder.settle()
+        return self._library._store.index.count(self._query, -1 if self._limit is None else self._limit)
+
+    def __getitem__(self, place: int | slice) -> "Job | list[Job]":
+        if isinstance(place, slice):
+            return list(self)[place]
+        if place < 0:
+            place += len(self)
+        if place >= 0:
+            for i, job in enumerate(self):
+                if i == place:
+                    return job
+        raise IndexError(place)
+
+    def to_pandas(self):
+        """One row a job, as a pandas DataFrame. Raises MissingExtra."""
+        try:
+            import pandas
+        except ImportError:
+            raise MissingExtra("a DataFrame", "pandas") from None
+
+        names = (
+            "id",
+            "created",
+            "provider",
+            "backend",
+            "kind",
+            "status",
+            "shots",
+            "size",
+            "group",
+            "tags",
+            "provider_job",
+            "attempts",
+            "gaps",
+        )
+        return pandas.DataFrame(
+            [{name: getattr(job.row, name) for name in names} | {"created": job.created} for job in self], columns=names
+        )
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} jobs of {self._library.path}>"
+
+
+class Way:
+    """What a wrapped object, or everything under autolog, knows of its archive: how to record, and how to look."""
+
+    def __init__(self, library: Library):
+        self._library = library
+        recorder = library._recorder
+        self.run, self.retry, self.record, self.resume = recorder.run, recorder.retry, recorder.record, recorder.resume
+        self.event, self.wanted = recorder.event, recorder.wanted
+
+    def jobs(self, **filters: Any) -> Jobs:
+        return self._library.jobs(**filters)
+
+    def job(self, reference: str) -> Job:
+        return self._library.job(reference)
+
+
+def moment_of(name: str, value: datetime | str | None) -> Timestamp | None:
+    """The time that a user gives as an aware datetime or as text. Raises BadInput, with the name of the argument."""
+    if value is None:
+        return None
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if isinstance(value, str) and found.tzinfo is None:
+            found = found.replace(tzinfo=UTC)
+        return Timestamp.of(found)
+    except (ValueError, AttributeError, TypeError):
+        raise BadInput(f"{name}={value!r}", "is no time", "give an aware datetime, or text such as 2026-11-21T08:00") from None
+
+
+def _digest(name: str, value: str | None) -> bytes | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise BadInput(f"{name}={value!r}", "is no digest", "give its 64 hexadecimal digits")
+    return bytes.fromhex(value)

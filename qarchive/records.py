@@ -1,0 +1,334 @@
+"""Records: what may stand in one, and how each is made.
+
+They are plain maps (`spec/format.md`, "Records"); fields that this version does not know are kept and passed on.
+"""
+
+import secrets
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .values import Link, Timestamp
+
+LAST = (1 << 63) - 1  # the largest integer of a field
+
+
+def plain_text(value: Any) -> str:
+    """What a record holds for a text of somebody's: no subclass of `str`, and no lone surrogates, which are escaped."""
+    try:
+        text = str.__str__(value if isinstance(value, str) else str(value))
+    except Exception:  # an object of the user's, whose `__str__` may do anything
+        text = f"a {type(value).__module__}.{type(value).__qualname__}"
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) in kinds
+
+
+def _number(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= LAST
+
+
+def _texts(value: Any) -> bool:
+    return type(value) is list and all(type(item) is str for item in value)
+
+
+def _map_of(needed: tuple[str, ...] = (), /, **fields: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """A map with text keys that has the needed fields; those that it has of `fields` must be as they say."""
+    return lambda value: (
+        _texts_keys(value)
+        and all(name in value for name in needed)
+        and all(name not in value or fits(value[name]) for name, fits in fields.items())
+    )
+
+
+def _texts_keys(value: Any) -> bool:
+    return type(value) is dict and all(type(key) is str for key in value)
+
+
+_text, _link, _time, _bytes = _is(str), _is(Link), _is(Timestamp), _is(bytes)
+_error = _map_of(("type", "message"), type=_text, message=_text)
+_gap = _map_of(("what", "reason"), what=_text, reason=_text)
+_labels = _map_of(group=_text, tags=_texts, params=_texts_keys)
+_member = _map_of(("group", "author", "sequence", "first"), group=_link, author=_text, sequence=_number, first=_number,
+                  mapped=_is(bool), replaces=_link)  # fmt: skip
+_prepared = _map_of(("backend",), backend=_link, calibration=_link, remote=_is(bool))
+
+
+def _gaps(value: Any) -> bool:
+    return type(value) is list and all(map(_gap, value))
+
+
+def _shots(value: Any) -> bool:
+    return value is None or _number(value)
+
+
+# What each field must be: those that a record must have, then those that it may have.
+_FIELDS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
+    "job": (
+        {
+            "provider": _text,
+            "kind": _text,
+            "backend": _text,
+            "input": _link,
+            "config": _link,
+            "shots": _shots,
+            "size": _number,
+            "created": _time,
+            "nonce": _bytes,
+        },
+        {"names": _texts, "labels": _labels, "parent": _link, "member": _member, "prepared": _prepared},
+    ),
+    "attempt": (
+        {
+            "job": _link,
+            "number": _number,
+            "status": _text,
+            "backend": _link,
+            "created": _time,
+            "nonce": _bytes,
+        },
+        {
+            "environment": _link,
+            "calibration": _link,
+            "captured": _time,
+            "gaps": _gaps,
+            "input": _link,
+            "config": _link,
+            "on": _text,
+        },
+    ),
+    "sent": (
+        {"job": _link, "attempt": _link, "status": _text, "provider_job": _text, "created": _time},
+        {"batch": _text, "session": _text, "instance": _text},
+    ),
+    "outcome": (
+        {"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time},
+        {"provider_job": _text, "result": _link, "volatile": _texts_keys, "error": _error, "usage": _texts_keys, "gaps": _gaps},
+    ),
+    "status": (
+        {"job": _link, "attempt": _link, "status": _text, "provider_status": _text, "created": _time},
+        {"error": _error},
+    ),
+    "calibration": (
+        {"job": _link, "attempt": _link, "calibration": _link, "phase": _text, "captured": _time, "created": _time},
+        {},
+    ),
+    "attachment": ({"job": _link, "name": _text, "value": _link, "created": _time}, {}),
+    "event": ({"job": _link, "name": _text, "created": _time}, {"value": _link}),
+    "annotation": ({"job": _link, "created": _time}, {}),
+    "group": ({"name": _text, "archive": _text, "number": _number}, {}),
+    "mapped": ({"group": _link, "author": _text, "sequence": _number, "circuits": _number, "created": _time}, {}),
+    "removal": ({"created": _time, "nonce": _bytes}, {"job": _link, "group": _link}),
+}
+_OF_GROUPS = frozenset({"group", "mapped"})
+_OF_EITHER: tuple[dict, dict] = ({}, {"job": _link, "group": _link})  # a record of a type that is not known here
+RECORD_TYPES = tuple(_FIELDS)
+
+
+def wrong(record: Any) -> str | None:
+    """What keeps a decoded record from taking part in its job or group, or None.
+
+    Strangers write records, too: a wrong one is reported, and must not keep the others from being read.
+    """
+    if not _texts_keys(record) or type(record.get("type")) is not str:
+        return "it is no map with a type"
+    required, optional = _FIELDS.get(record["type"], _OF_EITHER)
+    if "job" in optional and "job" not in record and "group" not in record:
+        return f"a record of type {record['type'][:64]!r} without job"
+    for name, fits in (*required.items(), *optional.items()):
+        if name not in record:
+            if name in required:
+                return f"a record of type {record['type'][:64]!r} without {name}"
+        elif not fits(record[name]):
+            return f"a record of type {record['type'][:64]!r} whose {name} is of another type"
+    return None
+
+
+def job_record(
+    *,
+    provider: str,
+    kind: str,
+    backend: str,
+    input: Link,
+    config: Link,
+    shots: int | None,
+    size: int,
+    names: Iterable[str] = (),
+    labels: Mapping[str, Any] | None = None,
+    parent: Link | None = None,
+    member: Mapping[str, Any] | None = None,
+    prepared: Mapping[str, Link] | None = None,
+    created: Timestamp | None = None,
+) -> dict:
+    """What is to be executed. Its digest is the job's id; the nonce keeps equal executions apart.
+
+    `member` is its place in a group; `prepared` the snapshot of the backend that it is for, of a job that is not sent yet.
+    """
+    record = {
+        "type": "job",
+        "provider": provider,
+        "kind": kind,
+        "backend": plain_text(backend),
+        "input": input,
+        "config": config,
+        "shots": shots if _shots(shots) else None,  # a number that no SDK takes stands in the configuration
+        "size": size,
+        "created": created or Timestamp.now(),
+        "nonce": secrets.token_bytes(16),
+    }
+    optional = {
+        "names": list(map(plain_text, names)),
+        "labels": dict(labels or {}),
+        "parent": parent,
+        "member": member and dict(member),
+        "prepared": prepared and dict(prepared),
+    }
+    return record | {key: value for key, value in optional.items() if value}
+
+
+def attempt_record(
+    *,
+    job: Link,
+    number: int,
+    backend: Link,
+    environment: Link | None,
+    calibration: Link | None,
+    captured: Timestamp | None = None,
+    gaps: list[dict],
+    local: bool,
+    input: Link | None = None,
+    config: Link | None = None,
+    on: str | None = None,
+) -> dict:
+    """One sending of a job, written before it. A local one runs at once, so it stands for RUNNING; else for SENDING.
+
+    `input` and `config` are what was sent, where a prepared job was sent otherwise; `on` the backend's name, where it is another.
+    """
+    record = {
+        "type": "attempt",
+        "job": job,
+        "number": number,
+        "status": "RUNNING" if local else "SENDING",
+        "backend": backend,
+        "created": Timestamp.now(),
+        "nonce": secrets.token_bytes(8),
+    }
+    optional = {"environment": environment, "calibration": calibration, "captured": captured, "gaps": gaps,
+                "input": input, "config": config, "on": on}  # fmt: skip
+    return record | {key: value for key, value in optional.items() if value}
+
+
+def outcome_record(
+    *,
+    job: Link,
+    attempt: Link,
+    status: str,
+    provider_status: str,
+    provider_job: str | None,
+    result: Link | None,
+    volatile: Mapping,
+    error: Mapping | None,
+    usage: Mapping,
+    gaps: list[dict],
+) -> dict:
+    """How an attempt ended. What differs between equal runs is in `volatile`, so that equal results share a blob."""
+    record = {
+        "type": "outcome",
+        "job": job,
+        "attempt": attempt,
+        "status": status,
+        "provider_status": provider_status,
+        "created": Timestamp.now(),
+    }
+    optional = {
+        "provider_job": provider_job,
+        "result": result,
+        "volatile": dict(volatile),
+        "error": error,
+        "usage": dict(usage),
+        "gaps": gaps,
+    }
+    return record | {key: value for key, value in optional.items() if value}
+
+
+def sent_record(*, job: Link, attempt: Link, provider_job: str, **ids: str | None) -> dict:
+    """The provider accepted an attempt and gave it an id (and perhaps a batch's, a session's and an instance's)."""
+    record = {
+        "type": "sent",
+        "job": job,
+        "attempt": attempt,
+        "status": "QUEUED",
+        "provider_job": provider_job,
+        "created": Timestamp.now(),
+    }
+    return record | {key: value for key, value in ids.items() if value}
+
+
+def status_record(*, job: Link, attempt: Link, status: str, provider_status: str, error: Mapping | None = None) -> dict:
+    """How an attempt stands on its way, or why nobody knows how it stands."""
+    record = {
+        "type": "status",
+        "job": job,
+        "attempt": attempt,
+        "status": status,
+        "provider_status": provider_status,
+        "created": Timestamp.now(),
+    }
+    return record | ({"error": dict(error)} if error else {})
+
+
+def calibration_record(*, job: Link, attempt: Link, calibration: Link, phase: str, captured: Timestamp) -> dict:
+    """A calibration of the device of an attempt, asked for after it was sent."""
+    return {
+        "type": "calibration",
+        "job": job,
+        "attempt": attempt,
+        "calibration": calibration,
+        "phase": phase,
+        "captured": captured,
+        "created": Timestamp.now(),
+    }
+
+
+def attachment_record(*, job: Link, name: str, value: Link) -> dict:
+    """Something that people add to a job under a name; a later one of the same name does not undo an earlier one."""
+    return {"type": "attachment", "job": job, "name": name, "value": value, "created": Timestamp.now()}
+
+
+def event_record(*, job: Link, name: str, value: Link | None) -> dict:
+    """Something that happened to a job, or to the batch whose first job it is; `value` is what the provider said of it."""
+    record = {"type": "event", "job": job, "name": name, "created": Timestamp.now()}
+    return record | ({"value": value} if value else {})
+
+
+def group_record(*, name: str, archive: str, number: int) -> dict:
+    """A group. Its digest is the group's id: the same whoever makes it first, in one archive; another in another archive.
+
+    `number` tells it from groups of this name that were deleted before.
+    """
+    return {"type": "group", "name": plain_text(name), "archive": archive, "number": number}
+
+
+def mapped_record(*, group: Link, author: str, sequence: int, circuits: int) -> dict:
+    """All circuits that a map was given are in the group's jobs."""
+    return {"type": "mapped", "group": group, "author": author, "sequence": sequence, "circuits": circuits,
+            "created": Timestamp.now()}  # fmt: skip
+
+
+def removal_record(*, job: Link | None = None, group: Link | None = None) -> dict:
+    """A job or a group was removed from this archive. It is this archive's affair alone, and never exported."""
+    about = {"job": job} if group is None else {"group": group}
+    return {"type": "removal", **about, "created": Timestamp.now(), "nonce": secrets.token_bytes(8)}
+
+
+def is_of_group(record: Mapping[str, Any]) -> bool:
+    """Whether a record, which is not wrong, is about a group and not about a job."""
+    return record["type"] in _OF_GROUPS or (record["type"] != "job" and "job" not in record)
+
+
+def subject_of(digest: bytes, record: Mapping[str, Any]) -> bytes:
+    """The id of the job or the group that a record, which is not wrong, is about: of the job where it has both."""
+    if record["type"] in ("job", "group"):
+        return digest
+    return record["group" if is_of_group(record) else "job"].digest
