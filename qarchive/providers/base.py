@@ -8,6 +8,7 @@ functions that need no SDK's objects may be called, where the SDK is not install
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -193,6 +194,7 @@ class Provider(ABC):
 
     name: str
     extra: str  # `pip install 'qarchive[<extra>]'` brings the SDK
+    rebuilds_alike = False  # whether `load_backend` makes the same of equal snapshots and configurations, whatever the input
     late_results = False  # whether a job that ended without a result may have one to read later
 
     @abstractmethod
@@ -202,6 +204,12 @@ class Provider(ABC):
     @abstractmethod
     def wrap(self, native: Any, recorder: Recorder) -> Any:
         """An object with the interface of `native` whose executions go through `recorder`."""
+
+    @contextmanager
+    def recorded(self, native: Any, recorder: Recorder) -> Iterator[Any]:
+        """`native`, or an object with its interface, whose executions go through `recorder` inside; also of what `wrap` refuses
+        because it was made before (a job that was not started yet). What its user has wrapped is as before afterwards."""
+        yield self.wrap(native, recorder)
 
     @abstractmethod
     def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
@@ -285,6 +293,11 @@ class Provider(ABC):
 
     # Groups
 
+    def device_of(self, target: Any) -> Any:
+        """What `load_call` takes to run a job that was prepared with `target`: itself, or the backend behind it, since a
+        primitive may have other options by then. None where the archived snapshot says it all."""
+        return target
+
     def divide(self, target: Any, args: tuple, kwargs: dict) -> Divisible | None:
         """`target.run(*args, **kwargs)` as a call that may be cut into jobs; None where it is one job, whatever it holds."""
         return None
@@ -366,13 +379,19 @@ class Cloud(Provider):
         again later), "size" (too much in one job), "denied" (no access: no other job would be accepted), "" (anything else)."""
         return ""
 
+    def words(self, error: BaseException) -> str | None:
+        """What the cloud answered, where it refused and the error's own text does not say it."""
+        return None
+
     def device(self, client: Any, name: str) -> Any:
         """What `load_call` takes as backend for a job that is to run on the device of this name. Raises BadInput, NotFound."""
         raise BadInput(f"the device {name}", f"the provider {self.name} cannot find it", "give the backend itself")
 
     def room(self, client: Any, device: Any) -> int | None:
-        """How many more jobs this user may send to a device now, 0 or more; None where its cloud does not say, or does not answer.
-        What its user sees through `client` is not changed."""
+        """How many more jobs this user may send to a device now, 0 or more; None where its cloud does not say or does not answer.
+
+        What its user sees through `client` is not changed.
+        """
         return None
 
     def load_calls(self, get: Get, jobs: list[Mapping[str, Any]], device: Any) -> tuple[Any, tuple, dict]:

@@ -125,6 +125,7 @@ def _submit(hub, call: Call):
         session = _find(hub.sessions, session_id, call, "Session")
         if session.state == "closed" or not session.accepting:
             raise Refusal(400, 1217, "Session has been closed.", "Create a new session and try again.")
+    hub.check_limit(call)
     device = hub.devices[request["backend"]]
     estimate = ibm_programs.quantum_seconds(ibm_programs.DEFAULT_SHOTS * len(request["params"].get("pubs", [None])))
     job = Job(request, call.instance, call.user_id, device.mock, float(estimate))

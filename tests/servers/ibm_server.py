@@ -12,6 +12,8 @@ Not simulated: error mitigation and suppression (options are echoed, see `ibm_pr
 `calibrate` and noise learner V3 (refused with 404), `/workloads`, TLS, image and log level. One worker runs all jobs in turn.
 Charged seconds are reckoned from shots, not from Aer's time. Error codes 1007, 1200, 1201 and 1208 with their messages are as
 IBM's registry and users' reports have them, and 1305 as the SDK reads it; the others are of the right form only.
+Nothing limits how many jobs may be pending, but `limit`: the message of its refusal is one that users report of 2025, its status
+and code are those of the platform before.
 
 From another process: `python ibm_server.py` prints its address and serves until stdin closes. A line of JSON on stdin,
 `["hold"]` or `["fail_next", 503, 2]`, calls that method, and its answer is printed as a line of JSON. For any process,
@@ -26,7 +28,6 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -35,7 +36,7 @@ import ibm_programs
 from ibm_devices import Calibration, Device
 from ibm_endpoints import dispatch
 from ibm_jobs import CANCELLED, COMPLETED, FAILED, QUEUED, RAN_TOO_LONG, RUNNING, Job, Session, now
-from ibm_wire import API_PREFIX, Accounts, Call, Listener, Refusal, Request
+from ibm_wire import API_PREFIX, Accounts, Call, Failures, Listener, Refusal, Request, refusal_of
 from qiskit_ibm_runtime import QiskitRuntimeService
 
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0f3c5b7d9e1a42c4b6d8f0a2c4e6081a:1b2e6c1e-7a34-4f0c-9a53-2f6f1c5e7d10::"
@@ -64,15 +65,14 @@ def save_account(address: str, folder: Path, *, instance: str = CRN, token: str 
     return environment(address) | {"HOME": str(folder), "USERPROFILE": str(folder)}
 
 
-@dataclass
-class Failure:
-    """A failure that awaits its requests."""
-
-    refusal: Refusal
-    times: int
-    path_contains: str
-    method: str
-    after_processing: bool
+def impatient(service: QiskitRuntimeService, seconds: float) -> None:
+    """Makes a service give up each answer after `seconds`; by itself it waits a quarter of an hour for that to a submission."""
+    for client in service._api_clients.values():
+        session = client._session
+        asking = type(session).request
+        session.request = lambda *args, asking=asking, session=session, **kwargs: asking(
+            session, *args, **kwargs | {"timeout": seconds}
+        )
 
 
 class IBMServer:
@@ -93,7 +93,8 @@ class IBMServer:
         self.requests: list[Request] = []
         self.read_once: set[str] = set()
         self._accounts = Accounts()
-        self._failures: list[Failure] = []
+        self._failures = Failures()
+        self._limit: int | None = None
         self._breaks: deque[tuple[str, int | None]] = deque()
         self._queue: deque[Job] = deque()
         self._held: str | None = None
@@ -206,17 +207,40 @@ class IBMServer:
         code: int = 1000,
         message: str = "API internal error.",
         retry_after_s: int | None = None,
+        skip: int = 0,
+        body: dict | str | None = None,
+        hang_s: float = 0.0,
     ) -> None:
-        """Answers the next `times` matching requests with an error.
+        """Answers the next `times` matching requests, after the first `skip` of them, with an error.
 
         `path_contains` and `method` select requests; every path without the API's prefix counts, "/identity/token" too.
         `status` None drops the connection without an answer. With `after_processing` the request takes effect before it
-        fails: a job is accepted and the client is not told. 429 carries Retry-After, 0 s unless given.
+        fails: a job is accepted and the client is not told. 429 carries Retry-After, 0 s unless given. `body` stands in for
+        IBM's form of an error: a page of HTML with status 200 is nonsense. For `hang_s` nothing is said at all.
         """
-        seconds = 0 if status == 429 and retry_after_s is None else retry_after_s
-        refusal = Refusal(status, code, message, "Try again.", seconds)
+        how = {"code": code, "message": message, "retry_after_s": retry_after_s, "body": body}
+        which = {"path_contains": path_contains, "method": method, "after_processing": after_processing}
         with self._changed:
-            self._failures.append(Failure(refusal, times, path_contains, method, after_processing))
+            self._failures.add(refusal_of(status, **how), times, **which, skip=skip, hang_s=hang_s)
+
+    def fail_submission(self, status: int | None = None, nth: int = 1, times: int = 1, *, after_processing: bool = False,
+                        hang_s: float = 0.0, **how: object) -> None:  # fmt: skip
+        """The same for `times` jobs that are sent, from the `nth` on as counted from now; `how`: code, message, body, ..."""
+        which = {"path": "/jobs", "method": "POST", "after_processing": after_processing}
+        with self._changed:
+            self._failures.add(refusal_of(status, **how), times, **which, skip=nth - 1, hang_s=hang_s)
+
+    def limit(self, count: int | None) -> None:
+        """Lets each user have so many jobs queued or running in an instance, and refuses further ones; None is no limit."""
+        with self._changed:
+            self._limit = count
+
+    def lose(self, job_id: str) -> None:
+        """Forgets a job: it does not run any more, and every question about it answers 404. `jobs_seen` still has it."""
+        with self._changed:
+            job = self.jobs.pop(job_id)
+            if job in self._queue:
+                self._queue.remove(job)
 
     def break_next(self, reason: str = "Error: broken on purpose.", code: int | None = None, times: int = 1) -> None:
         """Makes the next jobs that start running end as Failed or, with code 1305, as cancelled for running too long."""
@@ -258,6 +282,14 @@ class IBMServer:
         """The jobs of a session."""
         return [job for job in self.jobs_seen if job.session_id == session_id]
 
+    def check_limit(self, call: Call) -> None:
+        """Raises Refusal where the caller has as many jobs as he may have."""
+        theirs = [job for job in self.jobs.values() if (job.instance, job.user_id) == (call.instance, call.user_id)]
+        if self._limit is not None and sum(not job.ended for job in theirs) >= self._limit:
+            message = f"You have reached the limit of {self._limit} pending jobs. "
+            message += "Please wait for a job to complete or cancel one before submitting anything new."
+            raise Refusal(400, 3458, message, "Wait until some previous jobs were finished.")
+
     def accept(self, job: Job) -> None:
         """Takes a job in."""
         self.jobs[job.id] = job
@@ -280,13 +312,12 @@ class IBMServer:
         self.requests.append(request)
         self._stopped.wait(self.latency_s)
         with self._changed:
-            failure = self._failure(request)
-            if failure and not failure.after_processing:
-                raise failure.refusal
-            answer = self._process(request)
-            if failure:
-                raise failure.refusal
-            return answer
+            failure = self._failures.meet(request)
+            answer = None if failure and not failure.after_processing else self._process(request)
+        if failure:
+            self._stopped.wait(failure.hang_s)
+            raise failure.refusal
+        return answer
 
     def _process(self, request: Request) -> tuple[int, dict | str | None]:
         if request.path == "/identity/token":
@@ -298,15 +329,6 @@ class IBMServer:
             raise Refusal(403, 1200, "You are not authorized to perform this action.", "Try again or contact support.")
         call = Call(instance, user, parse_qs(request.query), request.body)
         return dispatch(self, call, request.method, request.path)
-
-    def _failure(self, request: Request) -> Failure | None:
-        for failure in self._failures:
-            if failure.path_contains in request.path and failure.method in ("", request.method):
-                failure.times -= 1
-                if failure.times <= 0:
-                    self._failures.remove(failure)
-                return failure
-        return None
 
     # The worker
 

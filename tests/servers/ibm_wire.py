@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import time
+from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -25,6 +26,56 @@ class Refusal(wire.Refusal):
         error["more_info"] = f"https://quantum.cloud.ibm.com/docs/errors#{code}"
         headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
         super().__init__(status, {"errors": [error], "trace": secrets.token_hex(10)}, headers)
+
+
+def refusal_of(
+    status: int | None,
+    *,
+    code: int = 1000,
+    message: str = "API internal error.",
+    retry_after_s: int | None = None,
+    body: dict | str | None = None,
+) -> Refusal:
+    """A refusal made to order, with `body` instead of IBM's form; 429 carries Retry-After, 0 s unless given."""
+    seconds = 0 if status == 429 and retry_after_s is None else retry_after_s
+    refusal = Refusal(status, code, message, "Try again.", seconds)
+    refusal.body = refusal.body if body is None else body
+    return refusal
+
+
+@dataclass
+class Failure(wire.Failure):
+    """A failure that awaits its requests. It lets `skip` of them pass first, and its answer hangs for `hang_s`."""
+
+    path: str = ""  # the whole path, where not every path that contains something is meant
+    skip: int = 0
+    hang_s: float = 0.0
+
+    def awaits(self, request: Request) -> bool:
+        """Whether the request is of the kind that fails."""
+        if self.path not in ("", request.path):
+            return False
+        return self.path_contains in request.path and self.method in ("", request.method)
+
+
+class Failures(list[Failure]):
+    """The failures that await their requests, in order."""
+
+    def add(self, refusal: Refusal, times: int, *, path_contains: str = "", method: str = "", **which: object) -> None:
+        """One more; `which` as the attributes of `Failure`."""
+        self.append(Failure(refusal, times, path_contains, method, **which))
+
+    def meet(self, request: Request) -> Failure | None:
+        """The first failure that this request meets; it has then happened once more. Each one that it passes counts it."""
+        for failure in [failure for failure in self if failure.awaits(request)]:
+            if failure.skip:
+                failure.skip -= 1
+                continue
+            failure.times -= 1
+            if failure.times <= 0:
+                self.remove(failure)
+            return failure
+        return None
 
 
 class Call(NamedTuple):

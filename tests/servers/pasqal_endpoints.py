@@ -103,6 +103,7 @@ def _append(hub, batch: Batch, asked: list) -> None:
             raise Refusal(422, f"body.jobs.runs: {runs!r} is not a positive integer.")
         if job.get("sequence") is None and batch.sequence_builder is None:
             raise Refusal(400, "Either the batch or each of its jobs must have a sequence.")
+    hub.check_limit(batch.user_id, batch.project_id, len(asked))
     for job in asked:
         made = {"runs": job.get("runs"), "variables": job.get("variables"), "sequence": job.get("sequence")}
         hub.append(batch, Job(project_id=batch.project_id, user_id=batch.user_id, batch_id=batch.id, **made))

@@ -16,6 +16,7 @@ other users, TLS, status CANCELING or time-out of idle open batches (`time_out` 
 open batch reserves a QPU, but no emulator. Bodies of errors are of the right form, their codes and texts are not Pasqal's.
 Statuses: a closed batch whose jobs have ended is DONE even if some failed, CANCELED if all were canceled. `start_date` and
 `end_date` filter by creation, as the client's documentation has it, not by execution, as the API's does.
+No limit of jobs is documented: that of `limit` is made up.
 
 From another process: `python pasqal_server.py` prints its address and serves until stdin closes. A line of JSON on stdin,
 `["hold"]` or `["fail_next", 503, 2]`, calls that method or reads that attribute, and its answer is printed as a line of JSON.
@@ -52,6 +53,7 @@ from wire import Failure, Failures, Listener, Request
 PROJECT, OTHER_PROJECT = "5c1b2a9e-3d47-4f0e-9b6a-0e8f7d2c4a11", "e2d94b70-7a1c-4c58-8f3d-6b5a9c0d1e22"
 USER, OTHER_USER = "ada@lab.test", "bob@lab.test"
 PASSWORD = "loopback-password"
+CREATE = "/core-fast/api/v1/batches"
 LOG_IN = ("/oauth/token", "/realms/pasqal-cloud/protocol/openid-connect/token")
 SITE = '''"""Sends what is meant for Pasqal Cloud to the loopback server at PASQAL_LOOPBACK."""
 
@@ -112,7 +114,7 @@ class PasqalServer:
     """
 
     def __init__(self, *, seed: int | None = None, port: int = 0):
-        self.seed, self.latency_s = seed, 0.0
+        self.seed, self.latency_s, self.max_jobs = seed, 0.0, None
         self.projects = {PROJECT: "First", OTHER_PROJECT: "Other"}
         self.devices = pasqal_programs.devices()
         self.batches: dict[str, Batch] = {}
@@ -277,16 +279,32 @@ class PasqalServer:
         description: str = "Failed on purpose.",
         text: str | None = None,
         retry_after_s: int | None = None,
+        skip: int = 0,
+        hang_s: float = 0.0,
     ) -> None:
-        """Answers the next `times` matching requests with an error.
+        """Answers the next `times` matching requests, after the first `skip` of them, with an error.
 
         `path_contains` and `method` select requests; log-in ("/oauth/token") and downloads ("/results-bucket") count too.
         `status` None drops the connection without an answer. With `after_processing` the request takes effect before it
-        fails: a batch is accepted and the client is not told. `text` replaces the JSON body, as a gateway's page does.
+        fails: a batch is accepted and the client is not told. `text` replaces the JSON body, as a gateway's page does; with
+        status 200 it is nonsense. For `hang_s` nothing is said at all.
         """
         refusal = Refusal(status, description, text=text, retry_after_s=retry_after_s)
         with self._changed:
-            self._failures.append(Failure(refusal, times, path_contains, method, after_processing))
+            self._failures.append(Failure(refusal, times, path_contains, method, after_processing, skip=skip, hang_s=hang_s))
+
+    def fail_submission(self, status: int | None = None, nth: int = 1, times: int = 1, **how: object) -> None:
+        """The same for `times` requests that make a batch, from the `nth` on as counted from now; `how`: description, text, ...
+
+        The client sends some of them again by itself (408, 425, 429, 500, 502, 504): up to five times, and each one counts.
+        """
+        with self._changed:
+            self.fail_next(status, times, CREATE, method="POST", skip=nth - 1, **how)
+            self._failures[-1].path = CREATE
+
+    def limit(self, jobs: int | None) -> None:
+        """How many unfinished jobs each user may have in a project; None is no limit."""
+        self.max_jobs = jobs
 
     def break_next(self, message: str = "Broken on purpose.", times: int = 1) -> None:
         """Makes the next jobs or workloads that start running end in ERROR."""
@@ -353,6 +371,12 @@ class PasqalServer:
         self._links.files[path] = content
         return self._links.sign(self.address, path)
 
+    def check_limit(self, user_id: str, project_id: str, more: int) -> None:
+        """Raises Refusal where a user would have more unfinished jobs in a project than `limit` allows."""
+        theirs = [job for job in self.jobs.values() if (job.user_id, job.project_id) == (user_id, project_id)]
+        if self.max_jobs is not None and sum(not job.ended for job in theirs) + more > self.max_jobs:
+            raise Refusal(429, f"At most {self.max_jobs} unfinished jobs are allowed at a time.")
+
     def accept(self, entry: Batch | Workload) -> None:
         """Takes a batch or workload in."""
         if isinstance(entry, Batch):
@@ -384,12 +408,11 @@ class PasqalServer:
         self._stopped.wait(self.latency_s)
         with self._changed:
             failure = self._failures.meet(request)
-            if failure and not failure.after_processing:
-                raise failure.refusal
-            answer = self._process(request)
-            if failure:
-                raise failure.refusal
-            return answer
+            answer = None if failure and not failure.after_processing else self._process(request)
+        if failure:
+            self._stopped.wait(failure.hang_s)
+            raise failure.refusal
+        return answer
 
     def _process(self, request: Request) -> tuple:
         if request.path in LOG_IN:

@@ -55,6 +55,15 @@ def save_config(url: str, folder: Path, *, token: str) -> dict[str, str]:
     return {"PCVL_PERSISTENT_PATH": str(folder), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
+CREATE = "/api/job"
+
+
+def impatient(native: object, seconds: float) -> None:
+    """Makes a processor, a computer, a job or a handler give up each answer after `seconds`; by itself it waits for 10."""
+    inside = getattr(native, "_communication_layer", native)
+    getattr(inside, "_rpc_handler", inside).request_timeout = seconds
+
+
 class QuandelaServer:
     """The server; a context manager that starts and stops it.
 
@@ -210,15 +219,27 @@ class QuandelaServer:
         method: str = "",
         after_processing: bool = False,
         message: str = "Internal server error",
+        *,
+        skip: int = 0,
+        body: dict | str | None = None,
+        hang_s: float = 0.0,
     ) -> None:
-        """Answers the next `times` matching requests with an error.
+        """Answers the next `times` matching requests, after the first `skip` of them, with an error.
 
         `path_contains` and `method` select requests. `status` None drops the connection without an answer. With
-        `after_processing` the request takes effect before it fails: a job is accepted and the client is not told.
+        `after_processing` the request takes effect before it fails: a job is accepted and the client is not told. `body`
+        stands in for the form of an error: a page of HTML with status 200 is nonsense. For `hang_s` nothing is said at all.
         """
-        failure = Failure(Refusal(status, {"error": message}), times, path_contains, method, after_processing)
+        refusal = Refusal(status, {"error": message} if body is None else body)
+        failure = Failure(refusal, times, path_contains, method, after_processing, skip=skip, hang_s=hang_s)
         with self._changed:
             self._failures.append(failure)
+
+    def fail_submission(self, status: int | None = None, nth: int = 1, times: int = 1, **how: object) -> None:
+        """The same for `times` jobs that are sent, from the `nth` on as counted from now; `how`: message, body, ..."""
+        with self._changed:
+            self.fail_next(status, times, CREATE, "POST", skip=nth - 1, **how)
+            self._failures[-1].path = CREATE
 
     def drop_next(self, times: int = 1, path_contains: str = "", method: str = "", after_processing: bool = False) -> None:
         """Drops the connection of the next `times` matching requests without an answer, see `fail_next`."""
@@ -262,12 +283,11 @@ class QuandelaServer:
         self._stopped.wait(self.latency_s)
         with self._changed:
             failure = self._failures.meet(request)
-            if failure and not failure.after_processing:
-                raise failure.refusal
-            answer = self._process(request)
-            if failure:
-                raise failure.refusal
-            return answer
+            answer = None if failure and not failure.after_processing else self._process(request)
+        if failure:
+            self._stopped.wait(failure.hang_s)
+            raise failure.refusal
+        return answer
 
     def _process(self, request: Request) -> tuple[int, dict | str | None]:
         headers = {name.lower(): value for name, value in request.headers.items()}

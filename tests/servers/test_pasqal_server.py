@@ -580,6 +580,49 @@ def test_failures_are_retried_by_status_and_method_and_then_told(server, waits):
         sdk.get_jobs()
 
 
+def test_the_second_batch_may_be_refused(server):
+    sdk = server.client()
+    for status, description in ((402, "No credit left."), (400, "Invalid sequence."), (413, "Payload too large.")):
+        server.fail_submission(status, nth=2, description=description)
+        emulate(sdk, wait=False)
+        with pytest.raises(BatchCreationError, match=f"Batch creation failed: {status}: {description}"):
+            emulate(sdk, wait=False)
+        emulate(sdk, wait=False)
+    assert len(server.batches_seen) == 6
+
+
+def test_nonsense_and_silence_come_where_they_are_ordered(server, monkeypatch):
+    monkeypatch.setattr("pasqal_cloud.http_client.TIMEOUT", 0.1)
+    sdk = server.client()
+    server.fail_submission(200, text="<html>hello</html>", after_processing=True)
+    with pytest.raises(requests.exceptions.JSONDecodeError):
+        emulate(sdk, wait=False)
+    for after, count in ((False, 1), (True, 2)):
+        server.fail_submission(503, hang_s=0.5, after_processing=after)
+        with pytest.raises(requests.Timeout):
+            emulate(sdk, wait=False)
+        assert len(server.batches_seen) == count
+
+
+def test_unfinished_jobs_may_be_limited(server, waits):
+    sdk = server.client()
+    server.hold()
+    server.limit(2)
+    batch = emulate(sdk, wait=False, open=True)
+    emulate(sdk, wait=False)
+    with pytest.raises(BatchCreationError, match="429: At most 2 unfinished jobs are allowed at a time."):
+        emulate(sdk, wait=False)
+    with pytest.raises(JobCreationError, match="429: At most 2 unfinished jobs are allowed at a time."):
+        batch.add_jobs([{"runs": 5}])
+    assert waits == [1, 2, 4, 8, 16] * 2
+    assert len(server.batches_seen) == len(server.jobs_seen) == 2
+    batch.cancel()
+    emulate(sdk, wait=False)
+    server.limit(None)
+    emulate(sdk, wait=False)
+    assert len(server.batches_seen) == 4
+
+
 def test_a_dropped_connection_is_retried_for_reading_only(server):
     sdk = server.client()
     server.fail_next(times=2)

@@ -548,6 +548,52 @@ def test_a_refused_job_is_not_accepted_and_an_unanswered_one_is(server):
     assert not any(job.was_sent for job in jobs)
 
 
+def test_the_third_job_may_be_refused_and_a_platform_says_why(server):
+    processor = splitter(server)
+    for status, message in ((402, "No credit left"), (400, "Invalid payload"), (413, "Payload too large")):
+        server.fail_submission(status, nth=3, message=message)
+        accepted = [prepared(processor).execute_async(10) for _ in range(2)]
+        with pytest.raises(requests.HTTPError) as caught:
+            prepared(processor).execute_async(10)
+        assert str(caught.value) == f"Url: {server.url}/api/job answered with status code {status} [{{'error': '{message}'}}]"
+        accepted.append(prepared(processor).execute_async(10))
+        assert [job.was_sent for job in accepted] == [True] * 3
+    assert len(server.jobs) == 9
+
+
+def test_busy_for_some_submissions_and_only_for_those(server):
+    processor = splitter(server)
+    server.fail_submission(429, times=2, message="Too many requests")
+    answers = []
+    for _ in range(3):
+        try:
+            answers.append(prepared(processor).execute_async(10).was_sent)
+        except requests.HTTPError as error:
+            answers.append("429" in str(error))
+    assert answers == [True] * 3
+    assert len(server.jobs) == 1
+    server.hold()
+    job = sent(processor)
+    server.fail_submission(429)
+    job.cancel()  # no submission
+    assert server.jobs[job.id].status == CANCELED
+
+
+def test_nonsense_and_silence_come_where_they_are_ordered(server):
+    processor = splitter(server)
+    quandela_server.impatient(processor, 0.1)
+    server.fail_submission(200, body="<html>hello</html>", after_processing=True)
+    with pytest.raises(AssertionError, match="Missing job_id field in create_job response"):
+        prepared(processor).execute_async(10)
+    for after, count in ((False, 1), (True, 2)):
+        server.fail_submission(503, hang_s=0.5, after_processing=after)
+        with pytest.raises(requests.Timeout):
+            prepared(processor).execute_async(10)
+        assert len(server.jobs) == count
+    prepared(processor).execute_async(10)
+    assert len(server.jobs) == 3
+
+
 def test_a_job_survives_some_failures_of_its_status(server):
     job = done(server, sent(splitter(server)))
     server.drop_next(4, "/status/")

@@ -29,26 +29,37 @@ class Refusal(Exception):
 
 @dataclass
 class Failure:
-    """A failure that awaits its requests."""
+    """A failure that awaits its requests. It lets `skip` of them pass first, and its answer hangs for `hang_s`."""
 
     refusal: Refusal
     times: int
     path_contains: str
     method: str
     after_processing: bool
+    path: str = ""  # the whole path, where not every path that contains something is meant
+    skip: int = 0
+    hang_s: float = 0.0
+
+    def awaits(self, request: Request) -> bool:
+        """Whether the request is of the kind that fails."""
+        if self.path not in ("", request.path):
+            return False
+        return self.path_contains in request.path and self.method in ("", request.method)
 
 
 class Failures(list[Failure]):
     """The failures that await their requests, in order."""
 
     def meet(self, request: Request) -> Failure | None:
-        """The first failure that awaits this request; it has then happened once more."""
-        for failure in self:
-            if failure.path_contains in request.path and failure.method in ("", request.method):
-                failure.times -= 1
-                if failure.times <= 0:
-                    self.remove(failure)
-                return failure
+        """The first failure that this request meets; it has then happened once more. Each one that it passes counts it."""
+        for failure in [failure for failure in self if failure.awaits(request)]:
+            if failure.skip:
+                failure.skip -= 1
+                continue
+            failure.times -= 1
+            if failure.times <= 0:
+                self.remove(failure)
+            return failure
         return None
 
 

@@ -21,7 +21,7 @@ from .wire import Unanswered, Wire, wire
 
 PLACE = "IBM Quantum"
 _EARLY, _LATE = timedelta(minutes=5), timedelta(hours=1)  # clocks differ; and the SDK tries to send for so long at most
-_DENIED = frozenset({401, 403})
+DENIED = frozenset({401, 403})
 
 
 def instance_digest(instance: str | None) -> str | None:
@@ -39,7 +39,7 @@ def retrieve(service: Any, job_id: str) -> Any:
         raise NotFound(f"job {job_id}", PLACE, "it was deleted, or belongs to another account or instance") from None
     except exceptions.IBMError as error:
         status = getattr(error.__context__, "status_code", None)
-        if isinstance(error, exceptions.IBMNotAuthorizedError) or status in _DENIED:
+        if isinstance(error, exceptions.IBMNotAuthorizedError) or status in DENIED:
             raise _denied() from None
         raise NotAnswered(1, str(error)) from None
     finally:
@@ -50,7 +50,7 @@ def raised(error: Unanswered, job_id: str) -> Exception:
     """What the caller of the archive is told where the service does not answer, or says no."""
     if error.status == 404:
         return NotFound(f"job {job_id}", PLACE, "it was deleted, or belongs to another account or instance")
-    return _denied() if error.status in _DENIED else NotAnswered(1, str(error))
+    return _denied() if error.status in DENIED else NotAnswered(1, str(error))
 
 
 def fetch(stage: Stage, job: Any, wire: Wire) -> tuple[Fetched, Seen]:
@@ -172,7 +172,8 @@ def _sent(call: Call, job_id: str, wire: Wire) -> Sent:
     return Sent(job_id, None if in_batch else call.session, call.session if in_batch else None, instance_digest(wire.instance))
 
 
-def _wires(service: Any) -> list[Wire]:
+def wires(service: Any) -> list[Wire]:
+    """The wires to the instances of an account that a service knows of. Raises Unanswered."""
     clients = list(getattr(service, "_api_clients", {}).values()) or [service._active_api_client]
     return [wire(client_behind(client)) for client in clients]
 
@@ -181,7 +182,7 @@ def calibration(stage: Stage, service: Any, device: str) -> Captured:
     """A device's properties of now, from the first of the user's instances that has it. Raises BadInput."""
     conceal(stage, service)
     problem = "none of the account's instances has it"
-    for wire_of_one in _wires(service):
+    for wire_of_one in wires(service):
         try:
             link, at = wire_of_one.calibration_of_now(stage, device)
             return Captured("retrieval", link, at)
@@ -191,7 +192,7 @@ def calibration(stage: Stage, service: Any, device: str) -> Captured:
 
 
 def _of_all_instances(service: Any, parameters: Mapping[str, str]) -> Iterator[dict]:
-    answers = [each.jobs(**parameters) for each in _wires(service)]
+    answers = [each.jobs(**parameters) for each in wires(service)]
     return heapq.merge(*answers, key=lambda answer: answer.get("created") or "")
 
 
@@ -203,7 +204,7 @@ def _candidates(service: Any, program: str, job: Mapping[str, Any], attempt: Map
         "created_after": (sent - _EARLY).isoformat(),
         "created_before": (sent + _LATE).isoformat(),
     } | ({"include_mocks": "True"} if job["kind"] == "mock" else {})
-    for each in _wires(service):
+    for each in wires(service):
         for answer in each.jobs(**parameters):
             yield answer["id"], each
 

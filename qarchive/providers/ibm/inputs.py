@@ -6,17 +6,23 @@ from typing import Any
 
 from ...errors import BadInput
 from ...values import Link
-from ..base import Get, Stage
-from ..qiskit import attachments, text
+from ..base import Divisible, Get, Stage
+from ..qiskit import attachments, extracting, identities, joining, text
+from ..qiskit.dividing import SAMPLERS, declared, divide_pubs
 from ..qiskit.inputs import CIRCUITS, PUBS, load_circuits, load_pubs
 from ..qiskit.rebuild import rebuild
 from ..qiskit.values import from_plain
 from ..sdk import sdk
-from ..wrapped import is_a
+from ..wrapped import is_a, unwrapped
 from .calls import INPUTS
-from .objects import PRIMITIVES
+from .objects import PRIMITIVES, runs_here
 
 _PRIMITIVES = {"sampler": "SamplerV2", "estimator": "EstimatorV2", "noise-learner": "NoiseLearner", "executor": "Executor"}
+# "At most, 10 million executions are allowed for Sampler jobs (Estimator jobs can be split into smaller sub-jobs, so this limit
+# doesn't apply)": https://quantum.cloud.ibm.com/docs/guides/job-limits. The same page says that `max_experiments` of a device's
+# configuration is no longer enforced, and `IBMBackend.max_circuits` is None since.
+_SAMPLER_EXECUTIONS = 10_000_000
+_SHOTS = 4096  # the default of `SamplerOptions.default_shots`, and of the precision of `EstimatorOptions`
 
 
 def load_input(get: Get, job: Mapping[str, Any]) -> Any:
@@ -106,3 +112,28 @@ class Inputs:
 
     def load_attachment(self, get: Get, value: Mapping[str, Any]) -> Any:
         return attachments.load_attached(get, value)
+
+    # Groups
+
+    def divide(self, target: Any, args: tuple, kwargs: dict) -> Divisible | None:
+        """PUBs of a sampler or an estimator; what other programs take is one job."""
+        primitive = unwrapped(target)
+        if not is_a(primitive, PRIMITIVES):
+            return None
+        limited = is_a(primitive, SAMPLERS) and not runs_here(primitive)
+        executions = _SAMPLER_EXECUTIONS if limited else None
+        return divide_pubs(primitive, args, kwargs, declared(primitive._backend), executions, _SHOTS)
+
+    # The SDK writes the shots or the precision of a whole call into each of its PUBs: what a PUB asked for itself is not known.
+
+    def identity(self, stage: Stage, item: Any) -> bytes:
+        return identities.identity(item, asked=False)
+
+    def identities(self, get: Get, job: Mapping[str, Any]) -> list[bytes]:
+        return identities.identities(get, job, asked=False)
+
+    def join(self, results: list[Any]) -> Any:
+        return joining.join(results)
+
+    def extract(self, result: Any, index: int, what: str) -> Any:
+        return extracting.extract(result, index, what)

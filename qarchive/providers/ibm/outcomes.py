@@ -196,6 +196,12 @@ def _usage(answer, metrics) -> dict[str, Any]:
     return usage | ({} if bss is None else {"bss_seconds": bss})
 
 
+def cost(usage: Mapping[str, Any]) -> float | None:
+    """The QPU seconds in an outcome's usage; None where there are none."""
+    found = usage.get("quantum_seconds")
+    return float(found) if type(found) in (int, float) else None
+
+
 def _calibrations(stage, answer, metrics, seen: Seen, wire: Wire) -> tuple[Captured, ...]:
     """The properties that the service says were those when the job began to run, and of a job that was fetched those when it was
     made, where they are others: these are asked for long after, so they are of the phase "retrieval"."""

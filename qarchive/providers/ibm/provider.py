@@ -11,7 +11,7 @@ from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Origin, O
 from ..qiskit import primitive_results
 from ..sdk import sdk
 from ..wrapped import is_a
-from . import fetching, jobs, objects, outcomes, refusals, secrets
+from . import again, devices, fetching, jobs, objects, obstacles, orders, outcomes, refusals, secrets
 from .calls import PROVIDER, Call, describe, mode_of_caller
 from .inputs import Inputs
 from .watch import Seen, client_behind, state, watch, watched
@@ -64,6 +64,9 @@ class IBMProvider(Inputs, Cloud):
 
     def refused(self, error: BaseException) -> bool:
         return refusals.refused(error)
+
+    def obstacle(self, error: BaseException) -> str:
+        return obstacles.obstacle(error)
 
     def sent(self, job: Any) -> Sent:
         session = job._session_id
@@ -126,6 +129,13 @@ class IBMProvider(Inputs, Cloud):
         """What came out of each PUB, as plain values by name, without the SDK."""
         return primitive_results.data(outcomes.plain_result(get, outcome), {})
 
+    def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
+        load = again.load_call if again.in_the_cloud(backend) else super().load_call
+        return load(get, job, backend)
+
+    def device_of(self, target: Any) -> Any:
+        return again.device_of(target)
+
     # The cloud
 
     def connect(self) -> Any:
@@ -142,6 +152,23 @@ class IBMProvider(Inputs, Cloud):
             return objects.service_itself(native)
         service = getattr(native, "_service", None)
         return objects.service_itself(service) if is_a(service, objects.SERVICES) else None
+
+    def device(self, client: Any, name: str) -> Any:
+        return devices.device(client, name)
+
+    def room(self, client: Any, device: Any) -> int | None:
+        """Always None. IBM's service tells of seconds alone, in `/instances/usage` as in `/instances/configuration`; how many
+        jobs a plan lets wait stands in none of its answers but the refusal, and the queue of a device is everybody's."""
+        return None
+
+    def cancel(self, client: Any, provider_job: str, origin: Origin | None = None) -> None:
+        orders.cancel(client, provider_job, origin)
+
+    def close(self, client: Any, held: str) -> None:
+        orders.close(client, held)
+
+    def cost(self, usage: Mapping[str, Any]) -> float | None:
+        return outcomes.cost(usage)
 
     def retrieve(self, client: Any, provider_job: str, origin: Origin | None = None) -> Any:
         return fetching.retrieve(client, provider_job)

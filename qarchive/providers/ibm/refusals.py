@@ -5,7 +5,7 @@ Sending is a way through the SDK with one request in it that counts, `POST /jobs
 - where it was raised before that request: by the SDK's own checks, a device that does not exist, a question of its own that got
   no answer;
 - where the service answered the request with a 4xx status, other than those of `_UNCERTAIN`: it has looked at the request and
-  says no. 429 is such a no;
+  says no. 429 is such a no, and so is 409 where IBM's own words with it are that no time is left, as its API documents it;
 - where no connection came about: refused, no such host, no answer to the first packet, a certificate that is not trusted;
 
 and where the SDK had sent the request before and tried again, only if each earlier attempt failed to connect, too. It proves
@@ -23,9 +23,11 @@ from typing import Any
 from ...errors import MissingExtra
 from ..connections import is_unconnected, never_connected
 from ..sdk import sdk
+from .obstacles import is_spent
+from .wire import complaints
 
 # 408 and 499: the request did not arrive whole, or so it seemed to somebody on the way. 409: something of the kind is there
-# already. 425: somebody on the way did not dare to pass it on.
+# already, if nothing else is said. 425: somebody on the way did not dare to pass it on.
 _UNCERTAIN = frozenset({408, 409, 425, 499})
 
 _RUN, _ACCEPTED = "QiskitRuntimeService._run", "response"  # the method, and what it calls an answer
@@ -58,7 +60,8 @@ def _answered_no(error: BaseException) -> bool:
         return False
     if cause.response is not None:
         status = cause.response.status_code
-        return 400 <= status < 500 and status not in _UNCERTAIN and _unconnected(getattr(cause.response.raw, "retries", None))
+        said_no = status not in _UNCERTAIN or (status == 409 and is_spent(complaints(cause.response)))
+        return 400 <= status < 500 and said_no and _unconnected(getattr(cause.response.raw, "retries", None))
     if isinstance(cause, (requests.InvalidURL, requests.InvalidSchema, requests.MissingSchema)):
         return True
     return never_connected(cause) and _unconnected(_retries(cause.args[0]))

@@ -196,6 +196,18 @@ class Wire:
         self._count(failed=False)
         return answer
 
+    def order(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> None:
+        """Tell the service to do something, once. Raises Unanswered with what it says where it refuses."""
+        within = (CONNECT_S, PATIENT_S)
+        try:
+            with self._session.request(method, self.base_url + path, json=body, timeout=within) as response:
+                response.raise_for_status()
+        except self._refused as error:
+            said = " ".join(words for _, words in complaints(error.response))
+            raise Unanswered(said or str(error), error.response.status_code) from None
+        except Exception as error:
+            raise Unanswered(f"{type(error).__name__}: {error}") from None
+
     def _answer(self, path, parameters, deadline) -> str:
         with self._session.get(
             self.base_url + path, params=parameters, timeout=(CONNECT_S, READ_S), stream=True
@@ -217,6 +229,16 @@ class Wire:
             self._failures = self._failures + 1 if failed else 0
             if self._failures >= FAILURES:
                 self._failures, self._closed_until = 0, time.monotonic() + PAUSE_S
+
+
+def complaints(response: Any) -> list[tuple[str, str]]:
+    """(number in IBM's registry, words) of each error that an answer names; empty where it is not of IBM's form."""
+    try:
+        answer = response.json()
+        named = answer.get("errors") or [answer["error"]]
+        return [(str(entry.get("code", "")), str(entry.get("message", ""))) for entry in named]
+    except Exception:  # HTML of somebody on the way, a body that broke off, another kind of JSON
+        return []
 
 
 def _object(text: str) -> dict:

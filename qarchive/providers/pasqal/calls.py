@@ -16,9 +16,9 @@ PROVIDER = "pasqal"
 INPUT, CONFIG, DEVICE = "pasqal.job", "pasqal.batch", "pasqal.device"
 EMULATOR = "EMU_"  # what the names of emulators begin with
 
-# Of a batch: kept elsewhere (input, labels, the event of its creation), or never.
-_NOT_CONFIG = frozenset({"sequence_builder", "jobs", "webhook", "tags", "project_id"})
-_OF_ANSWER = ("device_type", "configuration", "backend_configuration")  # what an answer tells of the request
+# Of a batch: kept elsewhere (input, the event of its creation), or never.
+_NOT_CONFIG = frozenset({"sequence_builder", "jobs", "webhook", "project_id"})
+_OF_ANSWER = ("device_type", "configuration", "backend_configuration", "tags")  # what an answer tells of the request
 _NO_CALIBRATION = "Pasqal's API tells none; the specifications of the device when the job was sent are in its snapshot"
 
 
@@ -102,6 +102,8 @@ def _put_config(stage: Stage, call: Call) -> Link:
         value |= {"batch": call.batch_id, "open": True}
     try:
         value |= as_sent({name: item for name, item in batch.items() if name not in _NOT_CONFIG and item is not None})
+        if not value.get("tags"):
+            value.pop("tags", None)
         if type(value.get("backend_configuration")) is str:
             value["backend_configuration"] = without_uuids(value["backend_configuration"])[0]
         if (call.batch or {}).get("webhook"):

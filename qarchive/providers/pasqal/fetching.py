@@ -21,7 +21,7 @@ _DENIED = frozenset({401, 403})
 
 def sent(job: Held) -> Sent:
     """The ids of a job that was accepted."""
-    return Sent(job.id, batch=job.raw.get("batch_id"), instance=_instance(job.client, job.raw))
+    return Sent(job.id, batch=job.raw.get("batch_id"), instance=instance(job.client, job.raw))
 
 
 def retrieve(client: Any, job_id: str, origin: Origin | None) -> Held:
@@ -30,25 +30,27 @@ def retrieve(client: Any, job_id: str, origin: Origin | None) -> Held:
     try:
         raw = there.job(job_id)
         job = Held(client, raw)
-        if origin is not None and origin.instance not in (None, _instance(client, raw)):
-            raise _elsewhere(job_id)
+        if origin is not None and origin.instance not in (None, instance(client, raw)):
+            raise elsewhere(job_id)
         if raw.get("batch_id"):
             job.batch = there.batch(raw["batch_id"])
         if answers.word(raw) == "DONE":
             job.results = there.results(job_id)
     except Unanswered as error:
-        if error.status == 404 and origin is not None and origin.instance not in (None, _instance(client, {})):
-            raise _elsewhere(job_id) from None
+        if error.status == 404 and origin is not None and origin.instance not in (None, instance(client, {})):
+            raise elsewhere(job_id) from None
         raise raised(error, f"job {job_id}") from None
     return job
 
 
-def _instance(client: Any, raw: Mapping[str, Any]) -> str:
+def instance(client: Any, raw: Mapping[str, Any]) -> str:
+    """What stands for the project of a job, and the cloud that it is in."""
     core = getattr(getattr(client, "endpoints", None), "core", "")
     return answers.instance(core, raw.get("project_id") or project_of(client))
 
 
-def _elsewhere(job_id: str) -> BadInput:
+def elsewhere(job_id: str) -> BadInput:
+    """What is said where a client reaches another project than that of a job."""
     return BadInput(f"job {job_id}", "it was sent to another project or another cloud", "give a client of that one")
 
 

@@ -3,15 +3,16 @@
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from ...errors import BadInput
 from ...values import Link
-from .. import hooks
+from .. import choosing, hooks
 from ..base import Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
 from ..pulser.provider import PulserProvider
-from . import again, answers, calls, clients, fetching, jobs, offline, outcomes, refusals, texts
+from . import again, answers, calls, clients, ending, fetching, jobs, offline, outcomes, refusals, texts
 from .jobs import Held
 from .watching import Answer, Watcher, parts
 
@@ -25,6 +26,7 @@ class PasqalProvider(Cloud):
     name = calls.PROVIDER
     extra = "pasqal"
     late_results = True
+    together = True
 
     def __init__(self):
         self._watcher = Watcher(self)
@@ -44,13 +46,18 @@ class PasqalProvider(Cloud):
             if clients.is_a(native, kind):
                 hint = "give it to `archive.record`" if kind is clients.JOB else "fetch its jobs with `archive.fetch(client, id)`"
                 raise BadInput(what, "it was sent before; wrap the client that sends", hint)
-        if isinstance(native, again.Resend):
-            if hooks.recorder_of(clients.client_of(native.client)) is None:
-                raise BadInput("this client of Pasqal's", "nobody records it", "wrap it first: `archive.wrap(client)`")
-            return native
         hooks.instrument(self, lasting=True)
+        if isinstance(native, again.Resend):
+            return again.Recorded(native, recorder)
         hooks.mark(clients.client_of(native), recorder)
         return native
+
+    @contextmanager
+    def recorded(self, native: Any, recorder: Recorder) -> Iterator[Any]:
+        """The same object; of its marks none is changed, since other threads see them."""
+        hooks.instrument(self, lasting=True)
+        with choosing.through(recorder):
+            yield native
 
     def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
         yield from self._watcher.replacements()
@@ -62,6 +69,13 @@ class PasqalProvider(Cloud):
 
     def describe_all(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> list[Execution]:
         (call,) = args
+        if not call.jobs and call.batch_id is not None:
+            reason = "an open batch waits for jobs only for some minutes"
+            raise BadInput(
+                f"jobs of the batch {call.batch_id}", reason, "add them when they are to run, or prepare a batch of them"
+            )
+        if not call.jobs:
+            raise BadInput("a batch without jobs", "there is nothing in it to prepare", "make it when its first job is to run")
         return [self.describe(stage, target, (call, number), {}) for number in range(len(call.jobs))]
 
     def parts(self, native: Answer) -> list:
@@ -72,6 +86,12 @@ class PasqalProvider(Cloud):
 
     def refused(self, error: BaseException) -> bool:
         return refusals.refused(error)
+
+    def words(self, error: BaseException) -> str | None:
+        return ending.said_no(error)
+
+    def obstacle(self, error: BaseException) -> str:
+        return refusals.obstacle(error)
 
     def sent(self, job: Any) -> Sent:
         return fetching.sent(self._held(job))
@@ -143,6 +163,9 @@ class PasqalProvider(Cloud):
     def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
         return again.load_call(get, job, backend)
 
+    def load_calls(self, get: Get, jobs: list[Mapping[str, Any]], device: Any) -> tuple[Any, tuple, dict]:
+        return again.load_calls(get, jobs, device)
+
     def put_attachment(self, stage: Stage, value: Any) -> dict | None:
         """A Sequence of Pulser's."""
         return self._pulser.put_attachment(stage, value)
@@ -166,6 +189,16 @@ class PasqalProvider(Cloud):
 
     def retrieve(self, client: Any, provider_job: str, origin: Origin | None = None) -> Any:
         return fetching.retrieve(client, provider_job, origin)
+
+    def device(self, client: Any, name: str) -> Any:
+        """The client itself: a batch names its device type."""
+        return client
+
+    def cancel(self, client: Any, provider_job: str, origin: Origin | None = None) -> None:
+        ending.cancel(client, provider_job, origin)
+
+    def close(self, client: Any, held: str) -> None:
+        ending.close(client, held)
 
     def state(self, job: Any) -> State:
         return answers.state(self._held(job).raw)

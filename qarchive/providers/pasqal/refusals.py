@@ -74,6 +74,19 @@ def refused(error: BaseException) -> bool:
     return all(attempts.denied)
 
 
+def obstacle(error: BaseException) -> str:
+    """Why nothing was accepted, of an error that proves it, the SDK's own or that of the request: "busy", "size", "denied", or ""
+    for anything else."""
+    requests = pasqal("requests", "a request")
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, requests.RequestException):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(cause, requests.ConnectionError) and not isinstance(cause, requests.exceptions.SSLError):
+        return "busy"
+    status = getattr(getattr(cause, "response", None), "status_code", None)
+    return {429: "busy", 413: "size", 401: "denied", 403: "denied"}.get(status, "")
+
+
 def _denied(error: Exception) -> bool:
     """Whether a request that ended with this error was not accepted, provably."""
     if not _has_left(error):

@@ -6,6 +6,7 @@ them. What a map forgets, the order of its keys, is kept beside it, so that the 
 
 import json
 import re
+import uuid
 from collections.abc import Mapping
 from typing import Any
 
@@ -137,5 +138,10 @@ def without_uuids(text: str) -> tuple[str, list[str]]:
 
 def with_uuids(text: str, uuids: list[str]) -> str:
     """The text again. Numbers beyond the UUIDs stay."""
-    known = {_NUMBERED.format(number): uuid for number, uuid in enumerate(uuids)}
+    known = {_NUMBERED.format(number): found for number, found in enumerate(uuids)}
     return _UUID.sub(lambda found: known.get(found[0], found[0]), text)
+
+
+def with_fresh_uuids(text: str) -> str:
+    """A text of which the UUIDs were numbered, with others."""
+    return with_uuids(text, [str(uuid.uuid4()) for _ in without_uuids(text)[1]])

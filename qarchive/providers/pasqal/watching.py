@@ -12,7 +12,7 @@ from typing import Any
 
 from ...errors import QArchiveError
 from ...values import Link
-from .. import hooks
+from .. import choosing, hooks
 from ..base import Recorder
 from . import batches, jobs, refusals
 from .answers import in_order, matched
@@ -83,7 +83,7 @@ class Watcher:
         @hooks.passed_over
         def method(client: Any, *args: Any, **kwargs: Any) -> None:
             original(client, *args, **kwargs)
-            if hooks.recorder_of() is not None:
+            if choosing.recorder_of() is not None:
                 unnoticed("what a client of this class sends", hooks.instrument, self._provider)
 
         return method
@@ -111,6 +111,8 @@ class Watcher:
         return Call(client, about, asked, batch_id, (parent,) if parent is not None and len(asked) == 1 else ())
 
     def _sent(self, recorder: Recorder, call: Call, send: Callable[[], Any], name: str) -> Any:
+        if call.batch_id is not None or not call.jobs:
+            self._refuse_to_prepare(recorder, call)
         with refusals.watching(call.client):
             if call.jobs:
                 answer = recorder.run(self._provider, call.client, (call,), {}, lambda _: Answer(call, send()))
@@ -118,6 +120,11 @@ class Watcher:
                 answer = Answer(call, send())
         unnoticed("that a batch was made, or jobs added to it,", self._accepted, recorder, answer, name)
         return answer.raw
+
+    def _refuse_to_prepare(self, recorder: Recorder, call: Call) -> None:
+        """Let a recorder that sends nothing say so, where a request cannot wait: describing a call without jobs raises."""
+        empty = Call(call.client, None, [], call.batch_id)
+        recorder.run(self._provider, call.client, (empty,), {"archive": False}, lambda _: None)
 
     def _accepted(self, recorder: Recorder, answer: Answer, name: str) -> None:
         batch = known(answer.raw["id"])
@@ -133,6 +140,7 @@ class Watcher:
         self, recorder: Recorder, client: Any, send: Callable[[], Any], batch_id: Any, filters: Any = None, *_: Any
     ) -> Any:
         old = known(str(batch_id))
+        self._refuse_to_prepare(recorder, Call(client, None, [], old.id))
         unnoticed("that jobs are to be repeated", self._rebatching, recorder, old, filters)
         raw = send()
         unnoticed("that jobs were repeated", self._rebatched, recorder, client, old, raw)
@@ -284,7 +292,7 @@ def _replacement(name: str, look: Callable, original: Callable) -> Callable:
 
     @hooks.passed_over
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        recorder = hooks.recorder_of(self)
+        recorder = choosing.recorder_of(self)
         if recorder is None or name in _within.get() or not recorder.wanted():
             return original(self, *args, **kwargs)
         try:

@@ -1,11 +1,12 @@
 """What is computed here, whichever of Perceval's ways was taken to it, as plain values."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ...codec import digest, encode
-from ...errors import NotEncodable
+from ...errors import BadInput, NotEncodable
 from ..base import Execution, Stage
 from ..wrapped import is_a
 from .describe import describe
@@ -39,10 +40,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Asked:
-    """A call that is about to be made, read only once it is recorded: `name` is what is known without."""
+    """A call that is about to be made, read only once it is recorded: `name` is what is known without, `asked` the processor or
+    the computer."""
 
     make: Callable[[], Call | None]
     name: str
+    asked: Any = None
 
 
 def experiment_link(stage: Stage, experiment: Any) -> Any:
@@ -128,6 +131,17 @@ def call_of_asked(job: Any, args: tuple, kwargs: dict) -> Call | None:
         call.parameters.update(zip(names, args, strict=False))
         call.parameters.update((name, item) for name, item in kwargs.items() if name not in ("progress_callback", "archive"))
     return call
+
+
+def call_to_prepare(job: Any, args: tuple, kwargs: dict) -> Call | None:
+    """The same of one that is only prepared. Raises BadInput, and what Perceval raises of arguments that it does not take."""
+    if not job.status.waiting:
+        raise BadInput("a LocalJob", "it was executed before", "make another one of its Sampler")
+    again = copy.copy(job)
+    again._delta_parameters = {part: dict(given) for part, given in job.delta_parameters.items()}
+    again._delta_parameters["command"]["progress_callback"] = job._progress_cb
+    again._handle_params(*args, **{name: item for name, item in kwargs.items() if name != "archive"})
+    return call_of_asked(job, args, kwargs)
 
 
 def conversion_of(job: Any) -> str | None:

@@ -11,9 +11,8 @@ from . import platforms
 from .objects import EXECUTIONS, REMOTE_JOBS, handler_of, is_a
 from .payloads import body_of, put_payload
 from .platforms import address, asking, kind_of, named, patient_copy, put_details, put_platform, secrets_of
+from .refusals import DENIED
 from .remote import FINAL, ON_THE_WAY, RemoteRun
-
-_REFUSES = frozenset({401, 403})
 
 
 def instance_of(handler: Any) -> str:
@@ -34,15 +33,20 @@ def connect() -> Any:
 
 def retrieve(client: Any, provider_job: str, origin: Origin | None) -> RemoteRun:
     """The job, with its status. Raises NotFound, BadInput."""
-    handler = client
-    if origin is not None:
-        if origin.instance is not None and origin.instance != instance_of(client):
-            hint = f"give a processor of the cloud that it was sent to: {address(client)} is another one"
-            raise BadInput(f"job {provider_job}", "it was sent to another cloud", hint)
-        handler = named(client, origin.backend)
+    handler = handler_of_job(client, provider_job, origin)
     run = RemoteRun(handler, provider_job)
     run.status = ask(run, "get_job_status")
     return run
+
+
+def handler_of_job(client: Any, provider_job: str, origin: Origin | None) -> Any:
+    """The same handler for the platform of a job. Raises BadInput where it is of another cloud."""
+    if origin is None:
+        return client
+    if origin.instance is not None and origin.instance != instance_of(client):
+        hint = f"give a processor of the cloud that it was sent to: {address(client)} is another one"
+        raise BadInput(f"job {provider_job}", "it was sent to another cloud", hint)
+    return named(client, origin.backend)
 
 
 def ask(run: RemoteRun, question: str) -> dict:
@@ -55,14 +59,19 @@ def ask(run: RemoteRun, question: str) -> dict:
         status = getattr(error.response, "status_code", None)
         if status == 404:
             raise NotFound(f"job {run.id}", address(run.handler)) from None
-        if status in _REFUSES:
-            hint = "save a new one with perceval.RemoteConfig, or give a processor that has one; the archive needs no change"
-            raise BadInput(address(run.handler), f"it refuses the token ({status})", hint) from None
+        if status in DENIED:
+            raise refuses(run.handler, status) from None
         raise BadInput(f"job {run.id}", f"{address(run.handler)} answered {status or error}", "try again later") from None
     except requests.RequestException as error:
         raise BadInput(
             f"job {run.id}", f"{address(run.handler)} did not answer ({type(error).__name__})", "try again later"
         ) from None
+
+
+def refuses(handler: Any, status: int) -> BadInput:
+    """What is said where a token is not accepted."""
+    hint = "save a new one with perceval.RemoteConfig, or give a processor that has one; the archive needs no change"
+    return BadInput(address(handler), f"it refuses the token ({status})", hint)
 
 
 def state(run: RemoteRun) -> State:
@@ -82,7 +91,7 @@ def state(run: RemoteRun) -> State:
 
 def calibration(stage: Stage, client: Any, backend: str, asks: platforms.Platforms) -> Captured:
     """A platform's details of now. Raises BadInput."""
-    handler = _handler_for(client, backend)
+    handler = handler_for(client, backend)
     stage.conceal(*secrets_of(handler))
     try:
         details, at = asks.details(handler)
@@ -92,7 +101,7 @@ def calibration(stage: Stage, client: Any, backend: str, asks: platforms.Platfor
     return Captured("retrieval", put_details(stage, backend, details), at)
 
 
-def _handler_for(client: Any, backend: str) -> Any:
+def handler_for(client: Any, backend: str) -> Any:
     """The same handler for a platform; those of Kipu and Scaleway are of one platform only."""
     handler = named(client, backend)
     if handler.name != backend:

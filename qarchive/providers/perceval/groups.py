@@ -48,7 +48,7 @@ def read(stage: Stage, path: Path) -> list[Imported]:
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(str(path), f"cannot be read ({getattr(error, 'strerror', None) or 'it is no text'})") from None
     try:
-        created, entries = _job_group(text) if path.suffix == ".jgrp" else _execution_group(text)
+        created, entries = _job_group(text, path.stem) if path.suffix == ".jgrp" else _execution_group(text)
         return [_imported(stage, path.stem, created, entry) for entry in entries]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, zlib.error) as error:
         kind = "JobGroup" if path.suffix == ".jgrp" else "ExecutionGroup"
@@ -76,19 +76,29 @@ def _imported(stage: Stage, group: str, created: Timestamp, entry: _Entry) -> Im
     return Imported(execution, sent, created, tuple(gaps))
 
 
-def _job_group(text: str) -> tuple[Timestamp, Iterator[_Entry]]:
+def _job_group(text: str, name: str) -> tuple[Timestamp, Iterator[_Entry]]:
     found = json.loads(text)
-    return _local_time(datetime.strptime(found["created_date"], _DATES)), map(_of_job, found["job_group_data"])
+    return _local_time(datetime.strptime(found["created_date"], _DATES)), (_of_job(job, name) for job in found["job_group_data"])
 
 
-def _of_job(job: Mapping[str, Any]) -> _Entry:
+def _of_job(job: Mapping[str, Any], group: str) -> _Entry:
     metadata = job["metadata"]
     body = job.get("request_data") or job.get("body")
     if body is not None:
-        changed = {**(job.get("delta_parameters") or {}).get("command", {}), "job_context": job.get("job_context")}
-        payload = {**body["payload"], **{name: item for name, item in changed.items() if item is not None}}
-        body = {**body, "payload": payload, "job_name": job.get("name")}
+        body = {**body, "payload": _payload(body["payload"], job), "job_name": job.get("name"), "job_group_name": group}
     return _Entry(job["id"], metadata["platform"], metadata["url"], body)
+
+
+def _payload(prepared: Mapping[str, Any], job: Mapping[str, Any]) -> dict[str, Any]:
+    """What a RemoteJob makes of its payload when it is sent."""
+    delta, context = job.get("delta_parameters") or {}, job.get("job_context")
+    if delta.get("mapping"):
+        context = {**(context or {}), "mapping_delta_parameters": delta["mapping"]}
+    payload = {**prepared, **delta.get("command", {}), "job_context": context}
+    samples, shots = payload.get("max_samples"), payload.get("max_shots")
+    if samples is not None and shots is not None:
+        payload["max_samples"] = min(samples, shots)
+    return payload
 
 
 @dataclass(frozen=True)

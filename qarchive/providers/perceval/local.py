@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
-from .. import hooks
+from .. import choosing, hooks
 from ..base import Follower, Provider
 from ..sdk import sdk
 from ..wrapped import is_a
-from .calls import Asked, call_of_asked, call_of_computation, conversion_of, direct_call
+from .calls import Asked, call_of_asked, call_of_computation, call_to_prepare, conversion_of, direct_call
 from .objects import COMPUTERS, PROCESSORS, REMOTE_COMPUTERS, SAMPLERS, marks
 
 _COMMANDS = ("probs", "samples", "sample_count")
@@ -88,7 +88,7 @@ class Local:
         @hooks.passed_over
         def method(job: Any, *args: Any, **kwargs: Any) -> Any:
             sampler = getattr(job._fn, "__self__", None)
-            recorder = hooks.recorder_of(*marks(getattr(sampler, "_processor", None)))
+            recorder = choosing.recorder_of(*marks(getattr(sampler, "_processor", None)))
 
             def send(kwargs: dict) -> Any:
                 if not waits:
@@ -97,10 +97,15 @@ class Local:
                 return job
 
             answer: list[Any] = []
+            asked = getattr(sampler, "_processor", None)
+            if recorder is not None:  # it may only want to know what would be sent; else nothing comes of this
+                prepared = Asked(lambda: call_to_prepare(job, args, kwargs), job.name, asked)
+                recorder.run(provider, prepared, (), {"archive": False}, lambda _: None)
             if recorder is None or not recorder.wanted() or not is_a(sampler, SAMPLERS):
                 send(hooks.without_ours(recorder, kwargs))
             else:
-                recorder.run(provider, Asked(lambda: call_of_asked(job, args, kwargs), job.name), (), dict(kwargs), send)
+                target = Asked(lambda: call_of_asked(job, args, kwargs), job.name, asked)
+                recorder.run(provider, target, (), dict(kwargs), send)
             return answer[0]
 
         return method
@@ -149,10 +154,10 @@ class Local:
 
         @hooks.passed_over
         def method(asked: Any, *args: Any, **kwargs: Any) -> Any:
-            recorder = hooks.recorder_of(*marks(asked))
+            recorder = choosing.recorder_of(*marks(asked))
             if recorder is None or not recorder.wanted():
                 return original(asked, *args, **hooks.without_ours(recorder, kwargs))
-            target = Asked(lambda: direct_call(asked, command, args, kwargs, original), type(asked).__name__)
+            target = Asked(lambda: direct_call(asked, command, args, kwargs, original), type(asked).__name__, asked)
             return recorder.run(provider, target, (), dict(kwargs), lambda kwargs: Run(original(asked, *args, **kwargs))).results
 
         return method
@@ -164,10 +169,10 @@ class Local:
 
         @hooks.passed_over
         def method(computer: Any, computation: Any, out: dict | None = None, progress_callback: Any = None) -> dict:
-            recorder = None if is_a(computer, REMOTE_COMPUTERS) else hooks.recorder_of(*marks(computer))
+            recorder = None if is_a(computer, REMOTE_COMPUTERS) else choosing.recorder_of(*marks(computer))
             if recorder is None or not recorder.wanted():
                 return original(computer, computation, out, progress_callback)
-            target = Asked(lambda: call_of_computation(computer, computation), type(computer).__name__)
+            target = Asked(lambda: call_of_computation(computer, computation), type(computer).__name__, computer)
             return recorder.run(
                 provider, target, (), {}, lambda _: Run(original(computer, computation, out, progress_callback))
             ).results
@@ -179,7 +184,7 @@ class Local:
 
         @hooks.passed_over
         def method(computer: Any, computation: Any) -> Any:
-            recorder = None if is_a(computer, REMOTE_COMPUTERS) else hooks.recorder_of(*marks(computer))
+            recorder = None if is_a(computer, REMOTE_COMPUTERS) else choosing.recorder_of(*marks(computer))
             if recorder is None or not recorder.wanted():
                 return original(computer, computation)
             answer: list[Any] = []
@@ -189,7 +194,11 @@ class Local:
                 return Run(computer=computer, waiting=(computation, *answer[0]))
 
             recorder.run(
-                provider, Asked(lambda: call_of_computation(computer, computation), type(computer).__name__), (), {}, send
+                provider,
+                Asked(lambda: call_of_computation(computer, computation), type(computer).__name__, computer),
+                (),
+                {},
+                send,
             )
             return answer[0]
 

@@ -83,3 +83,18 @@ def marked_in(native: Any) -> list[Any]:
         inside = [getattr(native, name, None) for name in ("_processor", "_computer")]
         return [marked for item in inside if item is not None for marked in marked_in(item)]
     raise BadInput(f"a {type(native).__name__}", "it executes nothing", "wrap a processor, a computer or an RPC handler")
+
+
+def behind(native: Any) -> Any:
+    """What is to be wrapped so that `native` is recorded when it starts: of a job that was made before what it runs on.
+
+    Raises BadInput for a LocalJob that computes somebody's own function.
+    """
+    if is_a(native, REMOTE_JOBS):
+        return handler_of(native)
+    if is_a(native, LOCAL_JOBS):
+        sampler = getattr(native._fn, "__self__", None)
+        if not is_a(sampler, SAMPLERS):
+            raise BadInput("a LocalJob", "it computes a function that is no Sampler's")
+        return sampler
+    return native

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import BadInput
-from ...values import Link
+from ...values import Link, Typed
 from ..base import Get, Stage
 from ..sdk import sdk
 from .calls import experiment_link
@@ -21,6 +21,7 @@ from .values import from_plain, to_plain
 PAYLOAD = "perceval.payload"
 _ZIP = ":PCVL:zip:"
 _OF_INPUT = ("experiment", "iterator", "computation")
+_VERSION = "pcvl_version"  # Perceval writes its own into every body
 _FRESH = "process_id"  # drawn at each start of Python, and nobody reads it
 
 
@@ -120,6 +121,22 @@ def load_payload(get: Get, job: Mapping[str, Any]) -> dict[str, Any]:
     return {**config["request"], "payload": payload}
 
 
+def is_whole(value: Mapping[str, Any], config: Mapping[str, Any]) -> bool:
+    """Whether an input and a configuration are those of a body that Perceval itself made, so that it can be sent again as it was:
+    not of one that was made up here of a computation. Raises BadInput where a credential in it was removed."""
+    if value.get("type") != PAYLOAD or config.get("type") != PAYLOAD or _VERSION not in config["request"]:
+        return False
+    if _is_redacted(value) or _is_redacted(config):
+        raise BadInput("this job", "a credential in what it is to send was removed", "run it from where it was made")
+    return True
+
+
+def process() -> dict[str, str]:
+    """What tells the bodies of this process from those of others."""
+    made = sdk("perceval.runtime.payload_generator", "a job", "perceval").PayloadGenerator.generate_global_data({})
+    return {_FRESH: made[_FRESH]}
+
+
 def load_input(get: Get, job: Mapping[str, Any]) -> Any:
     """The Experiment of a job, or a map of `experiment` and `iterations`. Raises MissingExtra, BadInput."""
     value = get(job["input"])
@@ -133,6 +150,14 @@ def text(get: Get, job: Mapping[str, Any]) -> list[str]:
     """The experiment for people."""
     value = get(job["input"])
     return [get(value["experiment"])["text"]] if "experiment" in value else []
+
+
+def _is_redacted(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_is_redacted, (*value, *value.values())))
+    if isinstance(value, list | tuple):
+        return any(map(_is_redacted, value))
+    return value.tag == "redacted" if type(value) is Typed else type(value) is str and "[redacted " in value
 
 
 def _plain(value: Any) -> Any:

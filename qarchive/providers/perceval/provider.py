@@ -2,17 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ...errors import BadInput
-from .. import hooks
+from .. import choosing, hooks
 from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Imported, Origin, Outcome, Recorder, Sent, Stage, State
-from . import fetching, groups, members, native_jobs, outcomes, payloads, refusals, rerunning, unarchived
+from . import fetching, groups, members, native_jobs, outcomes, payloads, queues, refusals, rerunning, starting
 from .calls import Asked, call_of_job, describe_call
 from .local import Local, Run
-from .objects import EXECUTIONS, GROUPS, LOCAL_JOBS, REMOTE_JOBS, SESSIONS, is_a, is_handler, is_perceval, marked_in
+from .objects import EXECUTIONS, GROUPS, LOCAL_JOBS, REMOTE_JOBS, SESSIONS, behind, is_a, is_handler, is_perceval, marked_in
 from .platforms import Platforms
 from .remote import Remote, RemoteRun, Sending
 
@@ -29,7 +30,8 @@ class PercevalProvider(Cloud):
         self._platforms = Platforms()
 
     def owns(self, native: Any) -> bool:
-        return isinstance(native, Run | RemoteRun | Asked | Sending | rerunning.Again) or is_perceval(native)
+        ours = (Run, RemoteRun, Asked, Sending, starting.Unsent, rerunning.Again, rerunning.Resend)
+        return isinstance(native, ours) or is_perceval(native)
 
     def wrap(self, native: Any, recorder: Recorder) -> Any:
         """The same object: Perceval makes one object of another and leaves proxies behind, so what they share is marked."""
@@ -40,24 +42,41 @@ class PercevalProvider(Cloud):
         hooks.instrument(self, lasting=True)
         if is_a(native, SESSIONS):
             return members.recorded_session(native, lambda processor: self.wrap(processor, recorder))
-        if isinstance(native, rerunning.Again):
+        if isinstance(native, rerunning.Again | rerunning.Resend):
+            self._watch(marked_in(native.inside))
             return rerunning.Recorded(native, recorder)
         if is_a(native, GROUPS):
             hooks.mark(native, recorder)
-        for marked in marked_in(native):
+        inside = marked_in(native)
+        self._watch(inside)
+        for marked in inside:
+            hooks.mark(marked, recorder)
+        return native
+
+    @contextmanager
+    def recorded(self, native: Any, recorder: Recorder) -> Iterator[Any]:
+        """The same object, jobs that were made before among them; of its marks none is changed, since other threads see them."""
+        hooks.instrument(self, lasting=True)
+        self._watch(marked_in(native.inside if isinstance(native, rerunning.Again | rerunning.Resend) else behind(native)))
+        with choosing.through(recorder):
+            yield native
+
+    def _watch(self, inside: list[Any]) -> None:
+        """Replace the methods that the classes of handlers, processors and computers have of their own."""
+        for marked in inside:
             methods = self._remote.of_handler(type(marked)) if is_handler(marked) else self._local.of_kind(marked)
             for kind, name, replacement in methods:
                 hooks.replace(kind, name, replacement, lasting=True)
-            hooks.mark(marked, recorder)
-        return native
 
     def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
         yield from self._local.replacements()
         yield from self._remote.replacements()
-        yield from unarchived.replacements(self)
+        yield from starting.replacements(self)
         yield from members.replacements(self)
 
     def elsewhere(self, native: Any) -> bool:
+        if isinstance(native, starting.Unsent):
+            return self.elsewhere(native.started)
         return isinstance(native, RemoteRun | Sending) or (
             is_perceval(native) and not is_a(native, LOCAL_JOBS) and fetching.client_of(native) is not None
         )
@@ -65,6 +84,8 @@ class PercevalProvider(Cloud):
     # Sending
 
     def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
+        if isinstance(target, starting.Unsent):
+            target = target.target()
         if isinstance(target, Sending):
             return fetching.describe(stage, target.handler, target.body, self._platforms)
         call = target.make()
@@ -75,6 +96,9 @@ class PercevalProvider(Cloud):
     def again(self, stage: Stage, target: Any, job: Mapping[str, Any]) -> Execution:
         return fetching.again(stage, target.handler, dict(job), self._platforms)
 
+    def device_of(self, target: Any) -> Any:
+        return starting.device_of(target)
+
     def call_of(self, job: Any) -> tuple[Any, tuple, dict]:
         if not is_a(job, LOCAL_JOBS) or call_of_job(job) is None:
             raise BadInput(f"a {type(job).__name__}", "it does not say what it computed; wrap the processor before it runs")
@@ -84,6 +108,9 @@ class PercevalProvider(Cloud):
 
     def refused(self, error: BaseException) -> bool:
         return refusals.refused(error)
+
+    def obstacle(self, error: BaseException) -> str:
+        return refusals.obstacle(error)
 
     def sent(self, job: Any) -> Sent:
         run = self._remote.run_of(job)
@@ -159,6 +186,16 @@ class PercevalProvider(Cloud):
 
     def retrieve(self, client: Any, provider_job: str, origin: Origin | None = None) -> Any:
         return fetching.retrieve(client, provider_job, origin)
+
+    def device(self, client: Any, name: str) -> Any:
+        """An RPC handler of the platform. Raises BadInput, NotFound, NotAnswered."""
+        return queues.device(client, name)
+
+    def room(self, client: Any, device: Any) -> int | None:
+        return queues.room(client)
+
+    def cancel(self, client: Any, provider_job: str, origin: Origin | None = None) -> None:
+        queues.cancel(client, provider_job, origin)
 
     def state(self, job: Any) -> State:
         return fetching.state(self._remote.run_of(job))

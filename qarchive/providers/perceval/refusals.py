@@ -18,6 +18,28 @@ from ..sdk import sdk
 
 _UNCERTAIN = frozenset({408, 409, 425, 499})
 _ANSWERED = re.compile(r"answered with status code (\d{3}) \[")  # how RPCHandler.post_request words it
+_BUSY = re.compile(
+    r"too many (jobs|requests)|\bjobs at (a time|once)\b|\bconcurrent jobs\b|\bjobs? in (the )?queue\b|\bqueue is full\b",
+    re.IGNORECASE,
+)
+DENIED = frozenset({401, 403})
+_SIZE, _TOO_MANY = 413, 429
+
+
+def obstacle(error: BaseException) -> str:
+    """Why nothing was accepted: "busy", "size", "denied", or "" for anything else, of an error that proves it."""
+    if not refused(error):
+        return ""
+    requests = sdk("requests", "a job in a cloud", "perceval")
+    if not isinstance(error, requests.HTTPError):
+        # No connection: that may pass, but for a wrong address and a certificate that is not trusted.
+        return (
+            "busy" if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError) else ""
+        )
+    status = status_of(error)
+    if status == _TOO_MANY or _BUSY.search(str(error)):  # the plan's limit may come with any status
+        return "busy"
+    return "size" if status == _SIZE else "denied" if status in DENIED else ""
 
 
 def refused(error: BaseException) -> bool:
@@ -26,7 +48,7 @@ def refused(error: BaseException) -> bool:
         return False
     requests = sdk("requests", "a job in a cloud", "perceval")
     if isinstance(error, requests.HTTPError):
-        status = _status(error)
+        status = status_of(error)
         return status is not None and 400 <= status < 500 and status not in _UNCERTAIN
     if isinstance(error, NotImplementedError) or _prepared_only(error):
         return True
@@ -43,7 +65,8 @@ def _prepared_only(error: Exception) -> bool:
     return False
 
 
-def _status(error: Any) -> int | None:
+def status_of(error: Any) -> int | None:
+    """The status of the answer that an HTTPError of Perceval's is about; it is in its text where the answer is not with it."""
     if error.response is not None:
         return error.response.status_code
     found = _ANSWERED.search(str(error))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ...errors import BadInput, NotFound, QArchiveError
-from .. import hooks
+from .. import choosing, hooks
 from ..base import Follower, Provider
 from ..sdk import sdk
 from .objects import EXECUTIONS, handler_of, is_a
@@ -112,7 +112,7 @@ class Remote:
 
         @hooks.passed_over
         def method(handler: Any, cloud_data: dict) -> str:
-            recorder = hooks.recorder_of(handler)
+            recorder = choosing.recorder_of(handler)
             if recorder is None or not recorder.wanted():
                 return original(handler, cloud_data)
             run = RemoteRun(handler)
@@ -131,7 +131,7 @@ class Remote:
 
         @hooks.passed_over
         def method(handler: Any, job_id: str) -> str:
-            recorder = hooks.recorder_of(handler)
+            recorder = choosing.recorder_of(handler)
             if recorder is None or not recorder.wanted():
                 return original(handler, job_id)
             run = RemoteRun(handler)
@@ -148,7 +148,7 @@ class Remote:
     def _cancel_job(self, original: Callable) -> Callable:
         def method(handler: Any, job_id: str) -> Any:
             answer = original(handler, job_id)
-            recorder = None if ours.get() else hooks.recorder_of(handler)
+            recorder = None if ours.get() else choosing.recorder_of(handler)
             if recorder is not None:
                 recorder.event(self._provider, job_id, "cancellation asked for")
             return answer
@@ -230,7 +230,7 @@ class Remote:
     def _looked_at(self, handler: Any, job_id: str) -> RemoteRun | None:
         """The job that a user looks at, if it is archived and not complete: also one of another process."""
         run = self._known(handler, job_id)
-        recorder = hooks.recorder_of(handler)
+        recorder = choosing.recorder_of(handler)
         if recorder is None or not recorder.wanted():
             return run
         if run is not None:

@@ -5,11 +5,12 @@ from typing import Any
 
 from ...errors import BadInput, MissingExtra, NotEncodable
 from ...values import Link
-from ..base import Execution, Get, Outcome, Recorder, Stage
+from ..base import Divisible, Execution, Get, Outcome, Recorder, Stage
 from ..sdk import sdk
 from ..wrapped import is_a, unwrapped
 from . import results
 from .aer_noise import model_from_plain
+from .dividing import divide_circuits
 from .inputs import CIRCUITS, load_binds, load_circuits, put_input
 from .jobs import archived_job
 from .local import Face, LocalProvider
@@ -130,6 +131,9 @@ class Backends(Face):
             if "counts" in values:
                 values["counts"] = self.counts(result, volatile, index)
         return found
+
+    def divide(self, target: Any, args: tuple, kwargs: dict) -> Divisible | None:
+        return divide_circuits(target, args, kwargs)
 
     def entry_points(self) -> Iterator[tuple[type, str]]:
         yield sdk("qiskit.providers.basic_provider").BasicSimulator, "run"

@@ -13,10 +13,10 @@ from typing import Any
 from ...errors import BadInput
 from ...values import Link, Typed
 from .. import hooks
-from ..base import Execution, Follower, Get, Outcome, Provider, Recorder, Stage
+from ..base import Divisible, Execution, Follower, Get, Outcome, Provider, Recorder, Stage
 from ..sdk import sdk
-from ..wrapped import is_a
-from . import attachments, text
+from ..wrapped import is_a, unwrapped
+from . import attachments, extracting, identities, joining, text
 from .primitive_settings import PRIMITIVE, make
 from .rebuild import rebuild
 
@@ -46,6 +46,9 @@ class Face(ABC):
     @abstractmethod
     def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution: ...
 
+    def device_of(self, target: Any) -> Any | None:
+        return unwrapped(target)
+
     @abstractmethod
     def call_of(self, job: Any) -> tuple[Any, tuple, dict]: ...
 
@@ -74,12 +77,16 @@ class Face(ABC):
     @abstractmethod
     def entry_points(self) -> Iterator[tuple[type, str]]: ...
 
+    @abstractmethod
+    def divide(self, target: Any, args: tuple, kwargs: dict) -> Divisible | None: ...
+
 
 class LocalProvider(Provider):
     """A provider of two faces, whose jobs run in this process."""
 
     backends: Face
     primitives: Face
+    rebuilds_alike = True
 
     def owns(self, native: Any) -> bool:
         return any(face.owns(native) for face in self._faces())
@@ -94,6 +101,9 @@ class LocalProvider(Provider):
 
     def describe(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> Execution:
         return self._face(target).describe(stage, target, args, kwargs)
+
+    def device_of(self, target: Any) -> Any | None:
+        return self._face(target).device_of(target)
 
     def call_of(self, job: Any) -> tuple[Any, tuple, dict]:
         return self._face(job).call_of(job)
@@ -170,6 +180,23 @@ class LocalProvider(Provider):
         carry_context()
         for face in self._faces():
             yield from face.entry_points()
+
+    # Groups
+
+    def divide(self, target: Any, args: tuple, kwargs: dict) -> Divisible | None:
+        return self._face(target).divide(target, args, kwargs)
+
+    def identity(self, stage: Stage, item: Any) -> bytes:
+        return identities.identity(item)
+
+    def identities(self, get: Get, job: Mapping[str, Any]) -> list[bytes]:
+        return identities.identities(get, job)
+
+    def join(self, results: list[Any]) -> Any:
+        return joining.join(results)
+
+    def extract(self, result: Any, index: int, what: str) -> Any:
+        return extracting.extract(result, index, what)
 
     def _faces(self) -> tuple[Face, Face]:
         return self.backends, self.primitives

@@ -74,6 +74,11 @@ def load_options(get: Get, value: Any) -> Any:
     return from_plain(value)
 
 
+def is_known(primitive: Any) -> bool:
+    """Whether `make` can make one like it."""
+    return class_name(primitive) in _CLASSES
+
+
 def make(get: Get, config: Mapping[str, Any], backend: Any) -> Any:
     """The primitive of a config blob on `backend`, which one without a backend does not need. Raises BadInput, MissingExtra."""
     name = config["primitive"]["class"]

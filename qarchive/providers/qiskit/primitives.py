@@ -10,14 +10,15 @@ from inspect import Parameter, signature
 from typing import Any
 
 from ...errors import BadInput, NotEncodable
-from ..base import Execution, Get, Outcome, Recorder, Stage
+from ..base import Divisible, Execution, Get, Outcome, Recorder, Stage
 from ..sdk import sdk
 from ..wrapped import is_a, unwrapped
 from . import primitive_results as results
+from .dividing import divide_pubs
 from .inputs import PUBS, V1, V1_ARGUMENTS, load_pubs, load_v1, put_pubs, put_v1
 from .jobs import archived_primitive_job
 from .local import Face
-from .primitive_settings import PRIMITIVE, backend_of, class_name, load_options, make, put_options, settings_of
+from .primitive_settings import PRIMITIVE, backend_of, class_name, is_known, load_options, make, put_options, settings_of
 from .wrapped import WrappedPrimitive
 
 _BASE = "qiskit.primitives.base."
@@ -63,6 +64,10 @@ class Primitives(Face):
         only = next(iter(shots)) if len(shots) == 1 else None
         return Execution(**self._seen(stage, primitive), input=found, config=config, shots=_whole(only), size=size, names=names)
 
+    def device_of(self, target: Any) -> Any | None:
+        primitive = unwrapped(target)
+        return backend_of(primitive) if is_known(primitive) else primitive
+
     def call_of(self, job: Any) -> tuple[Any, tuple, dict]:
         primitive = _primitive_of(job)
         args = getattr(job, "_args", ())
@@ -103,6 +108,9 @@ class Primitives(Face):
 
     def data(self, result: Any, volatile: Mapping[str, Any]) -> list[dict[str, Any]]:
         return results.data(result, volatile)
+
+    def divide(self, target: Any, args: tuple, kwargs: dict) -> Divisible | None:
+        return divide_pubs(target, args, kwargs)
 
     def entry_points(self) -> Iterator[tuple[type, str]]:
         primitives = sdk("qiskit.primitives", "a primitive")
