@@ -38,7 +38,7 @@ def _place(stage: Stage, places: Any, labels: dict[str, Any], size: int) -> dict
     if "group" not in labels:
         return None
     if places is None:
-        places = membership.next_places(stage.store, membership.of_name(stage.store, labels["group"]), stale=True)
+        places = membership.at_run(stage.store, labels["group"])
     membership.put(stage, places.group)
     return places.take(size)
 

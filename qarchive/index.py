@@ -7,6 +7,7 @@ a row that fails it makes the whole index be built again, and is never shown.
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from . import pack
 from .catalog import Catalog
@@ -48,8 +49,7 @@ class GroupRow:
     removed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One job of a group. Members are ordered by (author, sequence, first, id)."""
 
     group: bytes
@@ -152,11 +152,11 @@ class Index(Catalog):
 
     # Groups
 
-    def groups(self, name: str | None = None) -> list[GroupRow]:
+    def groups(self, name: str | None = None, stale: bool = False) -> list[GroupRow]:
         """All groups, or those of one name, removed ones too, in order of name, archive and number."""
         where, values = ("", ()) if name is None else ("WHERE name = ?", (name,))
         sql = f"SELECT id, name, archive, number, removed, seal FROM groups {where} ORDER BY name, archive, number"
-        found = self.ask(lambda db: [_checked(row) for row in db.execute(sql, values)])
+        found = self.ask(lambda db: [_checked(row) for row in db.execute(sql, values)], stale=stale)
         return [GroupRow(*columns[:-1], removed=bool(columns[-1])) for columns in found]
 
     def members(self, group: bytes, limit: int = -1, after: tuple[str, int, int, bytes] | None = None) -> list[Member]:
@@ -283,10 +283,11 @@ _IN_ORDER = "ORDER BY author, sequence, first, job"
 
 
 def _checked(columns: tuple) -> tuple:
-    *columns, check = columns
+    *_, check = columns
+    columns = columns[:-1]
     if check != seal(*columns):
         raise Corrupt
-    return tuple(columns)
+    return columns
 
 
 def _member(*columns) -> Member:

@@ -32,6 +32,11 @@ class Places:
         return place | {name: value for name, value in optional.items() if value}
 
 
+def at_run(store: Store, name: str) -> Places:
+    """The place of a job that is about to run: nothing that other processes have written meanwhile is waited for."""
+    return next_places(store, of_name(store, name, stale=True), stale=True)
+
+
 def known(store: Store, name: str) -> list[GroupRow]:
     """The groups of this name that were not removed, this archive's own first."""
     return _in_order(store, store.index.groups(records.plain_text(name)))
@@ -42,10 +47,13 @@ def _in_order(store: Store, rows: list[GroupRow]) -> list[GroupRow]:
     return sorted(alive, key=lambda row: (row.archive != store.id, -row.number, row.archive))
 
 
-def of_name(store: Store, name: str) -> GroupRow:
-    """The group that this name means in this archive: the first of `known`, else a new one. Nothing is written."""
+def of_name(store: Store, name: str, stale: bool = False) -> GroupRow:
+    """The group that this name means in this archive: the first of `known`, else a new one. Nothing is written.
+
+    With `stale` the index is taken as it was last asked.
+    """
     name = records.plain_text(name)
-    rows = store.index.groups(name)
+    rows = store.index.groups(name, stale)
     if alive := _in_order(store, rows):
         return alive[0]
     used = {row.number for row in rows if row.archive == store.id}

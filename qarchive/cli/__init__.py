@@ -3,7 +3,7 @@
 import click
 
 from .. import __version__
-from . import asking, calibrations, keeping, reading, running, shell
+from . import asking, calibrations, groups, keeping, reading, running, sending, shell
 
 _ARCHIVE = """The folder of the archive. Default: $QARCHIVE, the nearest .qarchive/ in this folder or one above, the one that
 `qarchive config` names, a folder for your user's data."""
@@ -44,7 +44,10 @@ def main(ctx: click.Context, archive: str | None) -> None:
         click.echo(ctx.get_help())
 
 
+for _command in (groups.list_groups, groups.show, groups.status, sending.run, sending.retry, sending.cancel, sending.close,
+                 groups.report, groups.delete):  # fmt: skip
+    groups.group.add_command(_command)
 for _command in (keeping.init, running.run, reading.list_jobs, reading.show, reading.result, reading.input_, reading.cat,
-                 calibrations.calibration, asking.sync, asking.fetch, asking.recover,
+                 groups.group, calibrations.calibration, asking.sync, asking.fetch, asking.recover,
                  keeping.verify, keeping.reindex, keeping.stats, keeping.config):  # fmt: skip
     main.add_command(_command)

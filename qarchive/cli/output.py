@@ -51,7 +51,7 @@ def dump(fields: dict[str, Any]) -> str:
     return json.dumps(fields, indent=2 if on_terminal() else None, allow_nan=False)
 
 
-def document(name: str, **fields: Any) -> None:
+def document(name: str, /, **fields: Any) -> None:
     """One JSON document on stdout; `name` and the version 1 are its schema."""
     write(dump({"schema": f"qarchive/{name}/1", **fields}))
 

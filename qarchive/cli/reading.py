@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
 from ..job import Job
 from ..values import Timestamp
 from . import output, results, values
+from .naming import Place, place_of
 from .shell import complete_job, json_option, opened
 
 _PAGE = 200
@@ -84,13 +86,13 @@ def list_jobs(where: str | None, limit: int, as_json: bool, **filters: Any) -> N
     with opened(where) as archive:
         jobs = archive.jobs(**filters, limit=limit or None)
         if as_json:
-            rows = [_row_json(job.row) for job in jobs]
+            rows = [row_json(job.row) for job in jobs]
             shown = len(rows)
         else:
             table = output.Table(("ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "SIZE", "NAMES"), right=(4, 5), yielding=(6, 3))
             shown = 0
             for page in jobs.pages(_PAGE):
-                table.write([_row_text(job.row) for job in page], status=2)
+                table.write([row_text(job.row) for job in page], status=2)
                 shown += len(page)
         total = shown if not limit or shown < limit else len(archive.jobs(**filters))
         if as_json:
@@ -118,7 +120,8 @@ def show(where: str | None, reference: str, as_json: bool) -> None:
     with opened(where) as archive:
         job = archive.job(reference)
         problems: list[QArchiveError] = []
-        (_show_json if as_json else _show_text)(job, _Reader(problems))
+        read = _Reader(problems)
+        (_show_json if as_json else _show_text)(job, read, read(lambda: place_of(archive, job)))
         if problems:
             raise problems[0]  # what can be read was shown; what cannot be decides the exit code
 
@@ -228,7 +231,8 @@ def _put(content: bytes, target: str | None) -> None:
             file.write(content)
 
 
-def _row_text(row: Any) -> tuple[str, ...]:
+def row_text(row: Any) -> tuple[str, ...]:
+    """The cells of a job in the table of `list`."""
     names = ", ".join(row.names) + (", ..." if row.names and row.size > len(row.names) else "")
     shots = "-" if row.shots is None else str(row.shots)
     labels = [names, f"[{row.group}]" if row.group else "", *(f"#{tag}" for tag in row.tags)]
@@ -236,7 +240,7 @@ def _row_text(row: Any) -> tuple[str, ...]:
             shots, str(row.size), output.clean(" ".join(filter(None, labels))))  # fmt: skip
 
 
-def _row_json(row: Any) -> dict[str, Any]:
+def row_json(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in row.__slots__} | {"created": str(row.created)}
 
 
@@ -256,12 +260,13 @@ class _Reader:
             return None
 
 
-def _show_json(job: Job, read: _Reader) -> None:
+def _show_json(job: Job, read: _Reader, place: Place | None) -> None:
     record = job.folded.record or {}
     environment = read(lambda: job.environment)
     blobs = [{"kind": kind, "digest": digest, "bytes": size} for kind, digest, size in read(lambda: job.blobs) or ()]
-    output.document("show", **_row_json(job.row) | {
+    output.document("show", **row_json(job.row) | {
         "names": list(record.get("names", ())), "labels": values.to_json(record.get("labels", {})), "gaps": job.gaps,
+        "place": place and asdict(place),
         "config": values.to_json(read(lambda: job.config)), "environment": values.to_json(environment),
         "backend_snapshot": values.to_json(read(lambda: job.backend_snapshot)),
         "calibrations": [_calibration_json(found) for found in read(lambda: job.calibrations) or ()],
@@ -276,7 +281,7 @@ def _calibration_json(found: Calibration) -> dict[str, Any]:
     }
 
 
-def _show_text(job: Job, read: _Reader) -> None:
+def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     row, folded = job.row, job.folded
     record = folded.record or {}
     labels, attempt = record.get("labels", {}), folded.current
@@ -296,6 +301,7 @@ def _show_text(job: Job, read: _Reader) -> None:
         ("circuits", f"{row.size}" + (f": {output.clean(shown)}" if shown else "")),
         ("shots", "" if row.shots is None else f"{row.shots:,}"),
         ("group", output.clean(labels.get("group", ""))),
+        ("place", str(place or "")),
         ("tags", output.clean(", ".join(labels.get("tags", ())))),
         ("params", output.clean(params)),
         ("attempts", str(len(folded.attempts)) if len(folded.attempts) > 1 else ""),

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from .. import clouds, membership, model, records, scope
+from .. import clouds, membership, records, scope
 from ..calibration import Calibration, Drift, compare
 from ..clouds import Clients
 from ..errors import BadInput, JobFailed, NotFinished, QArchiveError
@@ -20,7 +20,7 @@ from ..values import Link
 from . import preparing, selecting
 from .budget import Budget
 from .combined import GroupResult
-from .reporting import Bar, Report, bars, progress, stretches
+from .reporting import Bar, Report, bars, progress, standing, stretches
 from .running import Means, Run
 from .sending import ACTIVE, FAILED, UNSENT
 from .targets import Targets
@@ -142,8 +142,8 @@ class Group:
         """Send jobs again that failed or were refused, and that fit: a further attempt of each, which keeps the failed ones.
 
         `id` are ids of jobs, or the provider's own; `status` is one of the archive's; `min_runs` and `max_runs` bound the
-        shots, `start_date` and `end_date` the creation, as in Pasqal's RebatchFilters. `resend` adds jobs
-        that got no answer, and may then run twice; jobs that were never sent are for `run_parallel`.
+        shots, `start_date` and `end_date` the creation, as in Pasqal's RebatchFilters. `resend` adds those of them that got no
+        answer, and may then run twice. Jobs that were never sent are not for this: `run_parallel` sends them.
         """
         fits = self._filter(id, status, min_runs, max_runs, moment_of("start_date", start_date), moment_of("end_date", end_date))
         self._again(self._failed(fits, resend), Means(), client, replace=True)
@@ -299,10 +299,7 @@ class Group:
 
         Read from the index: no circuit and no result is loaded. Print it, or look at its fields.
         """
-        tally = self._tally()
-        order = [status for status in reversed(model.STATUSES) if status in tally]
-        return Report(self.name, self.id, sum(jobs for jobs, _ in tally.values()), sum(size for _, size in tally.values()),
-                      {status: tally[status][0] for status in order}, tuple(stretches(self._members())))  # fmt: skip
+        return standing(self.name, self.id, self._members())
 
     # Results
 
@@ -367,6 +364,7 @@ class Group:
                 deleted += 1
         stage.record(records.removal_record(group=Link(self._row.id)))
         stage.commit(durable=True)
+        self._library._store.index.refresh()  # what runs next under this name must not join it
         return deleted
 
     # Inside

@@ -1,10 +1,12 @@
 """How a group stands: in numbers, as a report that names circuits, and as bars that move."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .. import model
 from ..errors import MissingExtra
 from ..index import Member
 from .sending import ACTIVE, FAILED, UNSENT
@@ -76,6 +78,16 @@ class Report:
         counted = ", ".join(f"{number} {_WORDS.get(status, status)}" for status, number in self.statuses.items())
         lines = [head + (f" ({counted})" if counted else "")]
         return "\n".join(lines + [f"  {stretch}" for stretch in self.stretches])
+
+
+def standing(name: str, id: str, members: Iterable[Member]) -> Report:
+    """The report of a group."""
+    found = tuple(stretches(members))
+    statuses: Counter[str] = Counter()
+    for stretch in found:
+        statuses[stretch.status] += stretch.jobs
+    ordered = {status: statuses[status] for status in reversed(model.STATUSES) if status in statuses}
+    return Report(name, id, statuses.total(), found[-1].last + 1 if found else 0, ordered, found)
 
 
 def progress(tally: dict[str, tuple[int, int]]) -> dict[str, Any]:

@@ -12,11 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import aer_runs
 import commits
+import groups
 import listing
 import peers
 import results
 
-ROWS = {"commit": commits.rows, "aer": aer_runs.rows, "results": results.rows, "peers": peers.rows, "list": listing.rows}
+ROWS = {"commit": commits.rows, "aer": aer_runs.rows, "results": results.rows, "peers": peers.rows, "list": listing.rows,
+        "groups": groups.rows}  # fmt: skip
 
 
 def main() -> None:
@@ -25,6 +27,7 @@ def main() -> None:
         "rows", nargs="*", choices=[*ROWS, []], help=f"which rows to measure, of {', '.join(ROWS)}; all by default"
     )
     parser.add_argument("--jobs", type=int, default=100_000, help="jobs in the archive that is listed (default 100,000)")
+    parser.add_argument("--circuits", type=int, default=100_000, help="circuits that are mapped into a group (default 100,000)")
     options = parser.parse_args()
     import msgpack
     import zstandard
