@@ -51,6 +51,15 @@ def test_every_job_is_there_and_says_what_it_said(kept):
         assert archive.verify(deep=True).findings == []
 
 
+def test_every_group_has_its_jobs_in_their_order(kept):
+    path, expected = kept
+    with qarchive.open(path) as archive:
+        for then in expected.get("groups", []):
+            group = archive.group(then["id"])
+            assert (group.name, [job.id for job in group], str(group.report())) == (then["name"], then["jobs"], then["report"])
+        assert len(archive.groups()) == len(expected.get("groups", []))
+
+
 def test_the_sdk_reads_its_own_objects(kept):
     path, expected = kept
     with qarchive.open(path) as archive:

@@ -85,8 +85,13 @@ def main(folder: Path) -> None:
         atoms(archive)
         with PasqalServer(seed=12) as server:
             on_pasqal(archive, server)
+        grouped(archive, bell, large)
+        with IBMServer(seed=13) as server:
+            halved(archive, server, bell)
         jobs = [described(job) for job in archive.jobs(order="oldest")]
-        kept = {"qarchive": qarchive.__version__, "id": archive.id, "jobs": jobs}
+        groups = [{"name": group.name, "id": group.id, "jobs": [job.id for job in group], "report": str(group.report())}
+                  for group in archive.groups()]  # fmt: skip
+        kept = {"qarchive": qarchive.__version__, "id": archive.id, "jobs": jobs, "groups": groups}
     for leftover in ("index", "locks", "quarantine"):
         for path in sorted((folder / leftover).glob("*")):
             path.unlink()
@@ -111,6 +116,30 @@ def on_ibm(archive: qarchive.Archive, server: IBMServer, circuit: QuantumCircuit
         sampler.run([native], shots=66)
     except IBMRuntimeError:
         pass
+
+
+def grouped(archive: qarchive.Archive, circuit: QuantumCircuit, large: QuantumCircuit) -> None:
+    """A map, a job that fails and is retried, one that is not sent; a group that is deleted, and one of its name."""
+    group = archive.group("sweep")
+    group.map(AerSimulator(), [circuit.copy(f"bell {number}") for number in range(5)], per_job=2, shots=20, seed_simulator=1)
+    group.add(AerSimulator(), large, shots=1, method="statevector")
+    group.run_sequential()
+    group.retry()
+    group.add(AerSimulator(), circuit, shots=10)
+    archive.group("again").add(AerSimulator(), circuit, shots=11)
+    archive.delete_group("again")
+    archive.group("again").add(AerSimulator(), circuit, shots=12)
+
+
+def halved(archive: qarchive.Archive, server: IBMServer, circuit: QuantumCircuit) -> None:
+    """A job that was too large for its cloud, and the two in its place."""
+    service = server.service()
+    backend = service.backend("ibm_alpha")
+    native = generate_preset_pass_manager(1, backend=backend, seed_transpiler=1).run(circuit)
+    group = archive.group("too large")
+    group.add(RuntimeSampler(mode=backend), [native, native, native], shots=16)
+    server.fail_submission(413, message="the payload is too large")
+    group.run_parallel(client=service)
 
 
 def cnot() -> pcvl.Processor:
