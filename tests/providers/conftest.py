@@ -1,28 +1,14 @@
 """Fixtures shared by the tests of clouds: loopback servers. Jobs for them stand in `ibm_runs.py` and its like."""
 
-import sys
-from types import SimpleNamespace
-
 import pytest
-
-
-def _stack():
-    """What `inspect.stack()` tells of files. That reads the source of every frame, and for each frame of ours looks at all
-    modules that there are: the SDK asks it at each request, which was two thirds of what IBM's tests took.
-    """
-    frame, found = sys._getframe(1), []
-    while frame is not None:
-        found.append(SimpleNamespace(filename=frame.f_code.co_filename))
-        frame = frame.f_back
-    return found
 
 
 @pytest.fixture
 def server(monkeypatch):
-    """A loopback server of IBM's, with Aer behind it. Tests that make their own have the SDK look at the stack as it does."""
-    from ibm_server import IBMServer  # the other providers' tests need not wait for IBM's SDK
+    """A loopback server of IBM's, with Aer behind it. For tests that make their own the SDK does all that it does."""
+    from ibm_server import IBMServer, look_quickly_at_the_stack  # the other providers' tests need not wait for IBM's SDK
 
-    monkeypatch.setattr("qiskit_ibm_runtime.api.session.inspect", SimpleNamespace(stack=_stack))
+    look_quickly_at_the_stack(monkeypatch)
     with IBMServer(seed=7) as running:
         yield running
 
@@ -31,6 +17,7 @@ def server(monkeypatch):
 def pasqal(monkeypatch):
     """A loopback server of Pasqal's, with Pulser's emulator behind it; its client waits for moments only."""
     import time
+    from types import SimpleNamespace
 
     from pasqal_server import PasqalServer
 
