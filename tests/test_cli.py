@@ -732,9 +732,9 @@ def test_reading_loads_no_sdk(lab, command):
 ])  # fmt: skip
 def test_reading_needs_no_sdk(lab, command):
     arguments = ["--archive", str(lab), *command.replace("ID", jobs(lab)[-1].id).split()]
-    without = process(*arguments, program=("-c", WITHOUT_SDK))
-    assert (without.returncode, without.stderr) == (0, process(*arguments).stderr)
-    assert without.stdout == process(*arguments).stdout
+    without, usual = process(*arguments, program=("-c", WITHOUT_SDK)), process(*arguments)
+    assert (without.returncode, without.stderr) == (0, usual.stderr)
+    assert without.stdout == usual.stdout
 
 
 def test_what_needs_an_sdk_says_which_extra_to_install(lab, tmp_path):
