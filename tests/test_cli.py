@@ -277,7 +277,7 @@ def test_ctrl_c_is_exit_code_130(monkeypatch):
 
 def test_ctrl_c_in_a_long_run_is_exit_code_130_without_a_traceback(tmp_path):
     (tmp_path / "bell.qasm").write_text(BELL)
-    with subprocess.Popen([sys.executable, "-m", "qarchive", "--archive", "lab", "run", "bell.qasm", "--shots", "5000000"],
+    with subprocess.Popen([sys.executable, "-m", "qarchive", "--archive", "lab", "run", "bell.qasm", "--shots", "2000000"],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:  # fmt: skip
         assert len(running.stdout.readline()) == 13  # the id comes before the wait
         running.send_signal(signal.SIGINT)
