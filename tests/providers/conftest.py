@@ -6,9 +6,9 @@ import pytest
 @pytest.fixture
 def server(monkeypatch):
     """A loopback server of IBM's, with Aer behind it. For tests that make their own the SDK does all that it does."""
-    from ibm_server import IBMServer, look_quickly_at_the_stack  # the other providers' tests need not wait for IBM's SDK
+    from ibm_server import IBMServer, hurry  # the other providers' tests need not wait for IBM's SDK
 
-    look_quickly_at_the_stack(monkeypatch)
+    hurry(monkeypatch)
     with IBMServer(seed=7) as running:
         yield running
 

@@ -23,6 +23,7 @@ import json
 import os
 import sys
 import threading
+import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -65,11 +66,11 @@ def save_account(address: str, folder: Path, *, instance: str = CRN, token: str 
     return environment(address) | {"HOME": str(folder), "USERPROFILE": str(folder)}
 
 
-def look_quickly_at_the_stack(monkeypatch) -> None:
-    """Spares tests most of what the SDK asks `inspect.stack()` for at each request: it needs the names of files only.
+def hurry(monkeypatch) -> None:
+    """Spares tests what the SDK takes its time for: half a second between two looks at a job, and `inspect.stack()`.
 
-    That reads the source of every frame, and for each frame of a hook looks at all modules that there are, which was two
-    thirds of what the tests of IBM took.
+    It asks for the stack at each request, of which it needs the names of files only. That reads the source of every frame, and
+    for each frame of a hook looks at all modules that there are: two thirds of what the tests of IBM took.
     """
 
     def stack() -> list[SimpleNamespace]:
@@ -79,7 +80,9 @@ def look_quickly_at_the_stack(monkeypatch) -> None:
             frame = frame.f_back
         return found
 
+    shortened = SimpleNamespace(time=time.time, sleep=lambda seconds: time.sleep(min(seconds, 0.02)))
     monkeypatch.setattr("qiskit_ibm_runtime.api.session.inspect", SimpleNamespace(stack=stack))
+    monkeypatch.setattr("qiskit_ibm_runtime.runtime_job_v2.time", shortened)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import ibm_server
 import numpy as np
 import pytest
 from ibm_jobs import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING
-from ibm_server import CRN, OTHER_CRN, IBMServer, look_quickly_at_the_stack
+from ibm_server import CRN, OTHER_CRN, IBMServer, hurry
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
@@ -40,7 +40,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 @pytest.fixture
 def server(monkeypatch):
-    look_quickly_at_the_stack(monkeypatch)
+    hurry(monkeypatch)
     with IBMServer(seed=7) as running:
         yield running
 
