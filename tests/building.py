@@ -136,8 +136,12 @@ def everything(store) -> tuple:
     """All that an archive can be asked: rows in order, the records of each job folded, and every blob's bytes."""
     rows = store.index.rows(Query(kind=None), 1_000_000)
     jobs = [bytes.fromhex(row.id) for row in rows]
-    folds = [model.fold(job, {digest: store.value(digest) for digest in store.index.records(job)}) for job in jobs]
     blobs = {digest: store.get(digest) for digest in store.index.blobs_with_prefix("", 1_000_000)}
+
+    def value(digest: bytes) -> object:
+        return codec.decode(blobs[digest]) if digest in blobs else store.value(digest)
+
+    folds = [model.fold(job, {digest: value(digest) for digest in store.index.records(job)}) for job in jobs]
     return rows, folds, blobs
 
 

@@ -31,6 +31,18 @@ folder = sys.argv[1]
 """
 
 
+def without(*sdks):
+    """What a script begins with that runs as if some SDKs were not installed.
+
+    Autolog imports each one that is, which takes 5 s for all: tests of Qiskit and Aer need not wait for the others.
+    """
+    return f"import sys\nsys.modules.update(dict.fromkeys({sdks!r}))\n"
+
+
+OTHER_SDKS = ("perceval", "pulser", "pulser_simulation", "pasqal_cloud")
+QISKIT_ALONE = without("qiskit_ibm_runtime", *OTHER_SDKS) + PREAMBLE
+
+
 def run(code, *args, preamble=PREAMBLE, **environment):
     """What a script prints that runs in a process of its own."""
     command = [sys.executable, "-c", preamble + textwrap.dedent(code), *map(str, args)]
@@ -100,6 +112,7 @@ def test_ibms_primitives_on_a_local_backend_are_one_record(tmp_path):
         assert len(archive.jobs()) == 3
         """,
         tmp_path / "lab",
+        preamble=without(*OTHER_SDKS) + PREAMBLE,
     )
 
 
@@ -172,6 +185,7 @@ def test_a_wrapped_object_is_recorded_once_and_in_its_own_archive(tmp_path):
         """,
         tmp_path / "everything",
         tmp_path / "own",
+        preamble=QISKIT_ALONE,
     )
     assert jobs(tmp_path / "own") == [("aer", "aer_simulator", kind) for kind in ("circuits", "pubs")]
     assert jobs(tmp_path / "everything") == [("aer", "aer_simulator", "pubs")]  # of a primitive that nobody wrapped
@@ -191,6 +205,7 @@ def test_contexts_and_pauses_hold(tmp_path):
         assert len(archive.jobs()) == 1
         """,
         tmp_path / "lab",
+        preamble=QISKIT_ALONE,
     )
 
 
@@ -203,6 +218,7 @@ def test_a_wrapped_run_that_is_left_out_is_left_out(tmp_path):
         assert len(archive.jobs()) == 0
         """,
         tmp_path / "lab",
+        preamble=QISKIT_ALONE,
     )
 
 
@@ -215,6 +231,7 @@ def test_pubs_that_come_from_a_generator_are_read_once_and_handed_on(tmp_path):
         assert [pub.shots for pub in archive.job("latest").input] == [3, 4]
         """,
         tmp_path / "lab",
+        preamble=QISKIT_ALONE,
     )
 
 
@@ -228,6 +245,7 @@ def test_what_aer_makes_of_a_wrapped_device_is_recorded_and_nothing_is_said_of_i
         assert len(archive.jobs()) == 1
         """,
         tmp_path / "lab",
+        preamble=QISKIT_ALONE,
     )
 
 
@@ -251,6 +269,7 @@ def test_it_ends_and_leaves_the_classes_as_they_were(tmp_path):
         assert qarchive.autolog(False) is None
         """,
         tmp_path / "lab",
+        preamble=QISKIT_ALONE,
     )
 
 
@@ -269,6 +288,7 @@ def test_it_goes_on_in_another_archive(tmp_path):
         """,
         tmp_path / "first",
         tmp_path / "second",
+        preamble=QISKIT_ALONE,
         QARCHIVE=str(tmp_path / "third"),
     )
     assert jobs(tmp_path / "first") == [("aer", "aer_simulator", "circuits")]
@@ -277,7 +297,8 @@ def test_it_goes_on_in_another_archive(tmp_path):
 
 
 def test_a_job_that_nobody_asks_for_is_archived_when_the_interpreter_ends(tmp_path):
-    run("qarchive.autolog(folder)\nStatevectorSampler().run([circuit])\nAerSimulator().run(circuit)", tmp_path / "lab")
+    code = "qarchive.autolog(folder)\nStatevectorSampler().run([circuit])\nAerSimulator().run(circuit)"
+    run(code, tmp_path / "lab", preamble=QISKIT_ALONE)
     assert jobs(tmp_path / "lab") == [("qiskit", "StatevectorSampler", "pubs"), ("aer", "aer_simulator", "circuits")]
 
 
@@ -285,8 +306,6 @@ def test_a_job_that_nobody_asks_for_is_archived_when_the_interpreter_ends(tmp_pa
 def test_sdks_that_are_not_installed_are_passed_over(tmp_path, missing):
     printed = run(
         """
-        import sys
-        sys.modules[sys.argv[2]] = None
         import qarchive
         archive = qarchive.autolog(sys.argv[1])
         if sys.argv[2] != "qiskit":
@@ -299,7 +318,7 @@ def test_sdks_that_are_not_installed_are_passed_over(tmp_path, missing):
         """,
         tmp_path / "lab",
         missing,
-        preamble="",
+        preamble=without(missing, *([] if missing == "qiskit" else OTHER_SDKS)),
         PYTHONWARNINGS="ignore",
     )
     assert printed == ("0\n" if missing == "qiskit" else "1\n")

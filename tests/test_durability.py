@@ -137,15 +137,17 @@ def _take_records_that_stand_behind_damage(patch):
 _SOFT = (0, 10, 0, 0, 0, 0, 0, 1)  # commits that share a sync, and looks
 
 
-@pytest.mark.parametrize("broken, kind, habits", [
-    (_acknowledge_without_sync, "lost", None), (_sync_without_the_folder, "lost", None),
-    (_omit_what_lies_in_anybodys_pack, "dangling", None), (_seal_before_the_sync, "lost", None),
-    (_trust_an_index_that_outlived_its_packs, "verify", _SOFT), (_take_records_that_stand_behind_damage, "dangling", _SOFT),
+# `first` is a session of work that has shown it: a search from 0 on takes ten times as long.
+@pytest.mark.parametrize("broken, kind, habits, first", [
+    (_acknowledge_without_sync, "lost", None, 0), (_sync_without_the_folder, "lost", None, 0),
+    (_omit_what_lies_in_anybodys_pack, "dangling", None, 0), (_seal_before_the_sync, "lost", None, 0),
+    (_trust_an_index_that_outlived_its_packs, "verify", _SOFT, 10),
+    (_take_records_that_stand_behind_damage, "dangling", _SOFT, 6),
 ])  # fmt: skip
-def test_the_model_of_power_cuts_catches_a_broken_order(folder, monkeypatch, broken, kind, habits):
+def test_the_model_of_power_cuts_catches_a_broken_order(folder, monkeypatch, broken, kind, habits, first):
     monkeypatch.setattr(pack, "SEAL_SIZE", 12_000)
     broken(monkeypatch)
-    for seed in range(200):
+    for seed in range(first, first + 200):
         found = crashes.torture(folder, monkeypatch, seed, points=15, generations=1, habits=habits)
         if any(f": {kind}: " in fault for fault in found):
             return

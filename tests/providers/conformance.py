@@ -458,6 +458,26 @@ def bell(name="bell", **metadata):
     return circuit
 
 
+def settled(device):
+    """A fake device of Qiskit's or IBM's as it is after its first run: with a simulator, and its noise among its options.
+
+    That of all its gates takes a second to make, and more than a run to copy, which the primitives do at each run; here it is
+    the noise of two gates.
+    """
+    from qiskit_aer import AerSimulator
+    from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
+
+    noise = NoiseModel(basis_gates=device.operation_names)
+    noise.add_quantum_error(depolarizing_error(0.01, 1), "sx", [0])
+    noise.add_quantum_error(depolarizing_error(0.05, 2), "cx", [0, 1])
+    noise.add_readout_error(ReadoutError([[0.98, 0.02], [0.04, 0.96]]), [0])
+    held = "sim" if hasattr(device, "sim") else "_sim"
+    assert getattr(device, held) is None
+    setattr(device, held, AerSimulator(noise_model=noise))
+    device.set_options(noise_model=noise)
+    return device
+
+
 class PrimitiveConformance(QiskitConformance):
     """What samplers and estimators of version 2 have in common: PUBs go in, and a PrimitiveResult comes out."""
 

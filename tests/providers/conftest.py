@@ -4,10 +4,11 @@ import pytest
 
 
 @pytest.fixture
-def server():
-    """A loopback server of IBM's, with Aer behind it."""
-    from ibm_server import IBMServer  # the other providers' tests need not wait for IBM's SDK
+def server(monkeypatch):
+    """A loopback server of IBM's, with Aer behind it. For tests that make their own the SDK does all that it does."""
+    from ibm_server import IBMServer, hurry  # the other providers' tests need not wait for IBM's SDK
 
+    hurry(monkeypatch)
     with IBMServer(seed=7) as running:
         yield running
 

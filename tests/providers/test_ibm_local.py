@@ -4,7 +4,7 @@ import warnings
 
 import conformance
 import pytest
-from conformance import bell, same, unfolded
+from conformance import bell, same, settled, unfolded
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
@@ -66,10 +66,7 @@ def call(target):
 """
 
     def device(self):
-        """It gives itself a noise model during its first run, which is among its options from then on."""
-        device = FakeManilaV2()
-        device.run(made(), shots=1, seed_simulator=1).result()
-        return device
+        return settled(FakeManilaV2())
 
     def backend_name(self):
         return "fake_manila"

@@ -12,7 +12,7 @@ import conformance
 import numpy
 import pytest
 import third_party
-from conformance import bell
+from conformance import bell, settled
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
 from qiskit.primitives import (
@@ -204,17 +204,13 @@ class TestBackendEstimatorOnAer(OnAer, Estimating):
 
 
 class OnFake:
-    """Its backend gives itself a noise model during the first run, which is among its options from then on."""
-
     at_exit = OnAer.at_exit
 
     def backend_name(self):
         return "generic_backend_3q"
 
     def device(self):
-        device = GenericBackendV2(3, seed=1)
-        device.run(bell(), shots=1, seed_simulator=1).result()
-        return device
+        return settled(GenericBackendV2(3, seed=1))
 
     def failing(self):
         return None, None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import qiskit_ibm_runtime
@@ -56,7 +56,12 @@ class Calibration:
     @cached_property
     def simulator(self) -> AerSimulator:
         """Aer with the noise of this calibration."""
-        return AerSimulator.from_backend(NoisyDevice(self.configuration, self.properties))
+        return _simulator(json.dumps([self.configuration, self.properties]))
+
+
+@lru_cache(8)  # noise takes Aer a while, and servers come and go with the same devices
+def _simulator(figures: str) -> AerSimulator:
+    return AerSimulator.from_backend(NoisyDevice(*json.loads(figures)))
 
 
 class Device:

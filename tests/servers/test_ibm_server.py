@@ -12,7 +12,7 @@ import ibm_server
 import numpy as np
 import pytest
 from ibm_jobs import CANCELLED, COMPLETED, FAILED, QUEUED, RUNNING
-from ibm_server import CRN, OTHER_CRN, IBMServer
+from ibm_server import CRN, OTHER_CRN, IBMServer, hurry
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
@@ -39,7 +39,8 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 @pytest.fixture
-def server():
+def server(monkeypatch):
+    hurry(monkeypatch)
     with IBMServer(seed=7) as running:
         yield running
 

@@ -27,9 +27,18 @@ TWO = pcvl.BasicState([1, 1])
 
 
 @pytest.fixture
-def server():
+def whole():
+    """A server whose chips have all their modes, for tests of what it tells of them."""
     with QuandelaServer(seed=7) as running:
         yield running
+
+
+@pytest.fixture
+def server(whole):
+    """A server whose chips have ten modes: newer clients read the whole chip at every question, which takes its time."""
+    for platform in whole.platforms.values():
+        platform.modes = platform.modes and 10
+    return whole
 
 
 @pytest.fixture(autouse=True)
@@ -100,14 +109,14 @@ def paths(server: QuandelaServer) -> list[str]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_platform_tells_both_kinds_of_client_what_it_can_do(server, name):
-    processor, computer = server.remote_processor(name), server.computer(name)
+def test_a_platform_tells_both_kinds_of_client_what_it_can_do(whole, name):
+    processor, computer = whole.remote_processor(name), whole.computer(name)
     assert processor.status == computer.status == "available"
     assert processor.type == computer.type
     assert (processor.type == pcvl.ProcessorType.PHYSICAL) == name.startswith("qpu:")
-    assert processor.available_commands == list(server.platforms[name].commands)
+    assert processor.available_commands == list(whole.platforms[name].commands)
     assert set(computer.available_commands) == set(KINDS)
-    assert processor.performance == computer.performance == server.platforms[name].perfs
+    assert processor.performance == computer.performance == whole.platforms[name].perfs
     architecture = computer.specs.architecture
     assert (architecture is None) == (name == "sim:slos")
     if architecture is not None:
@@ -117,24 +126,24 @@ def test_a_platform_tells_both_kinds_of_client_what_it_can_do(server, name):
     assert "compute_physical_logical_perf" in computer.available_parameters
 
 
-def test_the_client_falls_back_to_the_old_endpoint_for_a_platform_that_tells_no_architecture(server):
-    server.remote_processor("sim:altair")
-    assert paths(server) == ["GET /api/platforms/sim%3Aaltair/processor", "GET /api/platform/sim%3Aaltair"]
-    server.remote_processor("sim:belenos")
-    assert paths(server) == ["GET /api/platforms/sim%3Abelenos/processor"]
+def test_the_client_falls_back_to_the_old_endpoint_for_a_platform_that_tells_no_architecture(whole):
+    whole.remote_processor("sim:altair")
+    assert paths(whole) == ["GET /api/platforms/sim%3Aaltair/processor", "GET /api/platform/sim%3Aaltair"]
+    whole.remote_processor("sim:belenos")
+    assert paths(whole) == ["GET /api/platforms/sim%3Abelenos/processor"]
 
 
-def test_the_noise_of_a_platform_is_its_performance(server):
-    noise = server.computer("qpu:belenos").noise
+def test_the_noise_of_a_platform_is_its_performance(whole):
+    noise = whole.computer("qpu:belenos").noise
     assert (noise.transmittance, noise.indistinguishability, noise.g2) == pytest.approx((0.061, 0.943, 0.009))
-    assert server.remote_processor("qpu:altair").get_current_noise().transmittance == pytest.approx(0.055)
+    assert whole.remote_processor("qpu:altair").get_current_noise().transmittance == pytest.approx(0.055)
 
 
-def test_the_client_refuses_what_the_constraints_forbid(server):
-    processor = server.remote_processor("qpu:altair")
+def test_the_client_refuses_what_the_constraints_forbid(whole):
+    processor = whole.remote_processor("qpu:altair")
     with pytest.raises(RuntimeError, match=r"Circuit too big \(21 modes > 20\)"):
         processor.set_circuit(pcvl.Circuit(21))
-    processor = set_up(server.remote_processor("qpu:altair"))
+    processor = set_up(whole.remote_processor("qpu:altair"))
     processor.with_input(pcvl.BasicState([2, 0]))
     with pytest.raises(RuntimeError, match="is not permitted"):
         _ = Sampler(processor, max_shots_per_call=10).sample_count
