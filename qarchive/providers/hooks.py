@@ -5,6 +5,8 @@ because the SDK asks for their exact class. A replaced method does what it did b
 """
 
 import functools
+import inspect
+import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -32,6 +34,8 @@ def passed_over(function: Callable) -> Callable:
     between. Python knows frames to pass over by the names of their files.
     """
     function.__code__ = _renamed(function.__code__)
+    # SDKs that look at the stack ask for the module of each frame, and of a file that is none they would ask all modules.
+    inspect.modulesbyfile.setdefault(os.path.abspath(function.__code__.co_filename), function.__module__)
     return function
 
 

@@ -1,7 +1,10 @@
 """Marks: an object and its copies are told again, wherever they are handed on to; nothing of it is pickled."""
 
 import copy
+import inspect
+import os
 import pickle
+import sys
 
 import pytest
 
@@ -55,3 +58,15 @@ def test_what_cannot_be_marked_says_so():
     with pytest.raises(BadInput) as caught:
         hooks.mark(Slotted(), object())
     assert str(caught.value) == "a Slotted: takes no attribute, so it cannot be told again; use autolog"
+
+
+def test_a_frame_of_ours_is_told_without_asking_all_modules():
+    """SDKs that look at the stack at every request would do so for each of our frames."""
+
+    @hooks.passed_over
+    def frame():
+        return sys._getframe()
+
+    found = frame()
+    assert os.path.abspath(found.f_code.co_filename) in inspect.modulesbyfile
+    assert inspect.getmodule(found).__name__ == __name__
