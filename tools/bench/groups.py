@@ -7,7 +7,7 @@ import tempfile
 import warnings
 from pathlib import Path
 
-from table import median, row, timed
+from table import median, paired, row, timed
 
 import qarchive
 
@@ -27,20 +27,25 @@ def rows(options):
 
 
 def _added(backend):
-    """One job after another, each of one circuit."""
+    """One job after another, each of one circuit; the last ones in turns with the first ones of another archive."""
     circuit = next(_circuits(1, 0))
     yield f"{ADDED:,} jobs added to a group, one by one"
-    with tempfile.TemporaryDirectory(dir=".") as folder, qarchive.open(Path(folder) / "archive") as archive:
-        group = archive.group("many")
-        times, sizes = [], [_bytes(archive.path)]
-        for number in range(1, ADDED + 1):
-            times.append(timed(lambda: group.add(backend, circuit, shots=100)))
-            if number in (ENDS, ADDED - ENDS, ADDED):
-                sizes.append(_bytes(archive.path))
-        first, last = median(times[:ENDS]), median(times[-ENDS:])
-        yield row(f"  the first {ENDS}", first * 1000, "ms", note=f"{(sizes[1] - sizes[0]) / ENDS:.0f} bytes each")
-        yield row(f"  the last {ENDS}", last * 1000, "ms", note=f"{(sizes[3] - sizes[2]) / ENDS:.0f} bytes each")
-        yield row("  the last against the first", last / first, "x", 1.5)
+    with (
+        tempfile.TemporaryDirectory(dir=".") as folder,
+        qarchive.open(Path(folder) / "many") as archive,
+        qarchive.open(Path(folder) / "few") as other,
+    ):
+        group, new = archive.group("many"), other.group("few")
+        for _ in range(ADDED - ENDS):
+            group.add(backend, circuit, shots=100)
+        sizes = [_bytes(each.path) for each in (archive, other)]
+        last, first = paired(
+            [lambda: group.add(backend, circuit, shots=100)] * ENDS, [lambda: new.add(backend, circuit, shots=100)] * ENDS
+        )
+        each = [(_bytes(kept.path) - size) / ENDS for kept, size in zip((archive, other), sizes, strict=True)]
+        yield row(f"  the first {ENDS}", median(first) * 1000, "ms", note=f"{each[1]:.0f} bytes each")
+        yield row(f"  the last {ENDS}", median(last) * 1000, "ms", note=f"{each[0]:.0f} bytes each")
+        yield row("  the last against the first", median(last) / median(first), "x", 1.2)
         yield row("  report of the group", median(timed(lambda: str(group.report())) for _ in range(9)) * 1000, "ms", 100)
 
 
