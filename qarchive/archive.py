@@ -11,7 +11,7 @@ from typing import Any
 from . import check, clouds, codec, config, entries, membership, records, scope
 from .calibration import Calibration
 from .catalog import Progress
-from .errors import Ambiguous, BadInput, NotFound
+from .errors import BadInput, NotFound, SameName
 from .groups.group import Group
 from .index import Query
 from .job import Job
@@ -203,7 +203,7 @@ class Archive(Library):
             return Group(self, found)
         known = membership.known(self._store, name)
         if len(known) > 1 and known[0].archive != self.id:
-            raise Ambiguous(name, [row.id.hex() for row in known[:10]])
+            raise SameName(name, len(known), [row.id.hex() for row in known[:10]], "give the id of one")
         if known:
             return Group(self, known[0])
         stage = Stage(self._store)
@@ -228,14 +228,19 @@ class Archive(Library):
         if not known:
             raise NotFound(f"the group {name!r}", str(self.path), "`archive.groups()` lists what there is")
         if len(known) > 1:
-            raise Ambiguous(name, [group.id for group in known[:10]])
+            raise SameName(name, len(known), [group.id for group in known[:10]], "give the id of one")
         return known[0].delete(jobs)
 
     def delete_groups(self, before: datetime | str | None = None, jobs: bool = False) -> list[str]:
-        """Delete all groups, or those made before a time; their names. Raises BadInput while jobs of one are under way."""
+        """Delete all groups, or those whose first job was recorded before a time; their names.
+
+        Raises BadInput while jobs of one are under way: then none is deleted.
+        """
         moment = moment_of("before", before)
         old = [group for group in self.groups()
                if moment is None or (group.created is not None and group.created < moment.datetime)]  # fmt: skip
+        for group in old:
+            group.check_idle()
         for group in old:
             group.delete(jobs)
         return [group.name for group in old]

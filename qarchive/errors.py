@@ -9,6 +9,16 @@ class QArchiveError(Exception):
 
     exit_code = 1
 
+    def __reduce__(self) -> tuple:
+        """Errors cross processes as they are: their constructors take fields, and not the message."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[QArchiveError], args: tuple, fields: dict) -> QArchiveError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(fields)
+    return error
+
 
 class BadInput(QArchiveError):
     """A value, file or option that the user gave cannot be used."""
@@ -46,6 +56,14 @@ class Ambiguous(QArchiveError):
     def __init__(self, prefix: str, candidates: list[str]):
         self.prefix, self.candidates = prefix, candidates
         super().__init__(f"{prefix} fits {len(candidates)} or more: {', '.join(candidates)}; give more digits")
+
+
+class SameName(Ambiguous):
+    """Several groups of one name, or with one beginning of their ids. `candidates` holds ids, at most ten of them."""
+
+    def __init__(self, name: str, number: int, candidates: list[str], hint: str):
+        self.prefix, self.candidates, self.hint = name, candidates, hint
+        QArchiveError.__init__(self, f"{number} groups are called {name} ({', '.join(candidates)}); {hint}")
 
 
 class Damaged(QArchiveError):

@@ -239,7 +239,7 @@ def judge(ctx: click.Context, found: Report, accepted: Iterable[str] = ("DONE",)
 def _jobs(group: Group, statuses: Iterable[str] | None) -> Any:
     """(job, its first circuit, its last) of the jobs with these statuses, in order."""
     first = 0
-    for job, member in zip(group, group._members()):
+    for job, member in zip(group, group.members()):
         if statuses is None or member.status in statuses:
             yield job, first, first + member.size - 1
         first += member.size

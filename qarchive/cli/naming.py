@@ -7,7 +7,7 @@ from difflib import get_close_matches
 import click
 
 from ..archive import Archive
-from ..errors import Ambiguous, NotFound
+from ..errors import NotFound, SameName
 from ..groups.group import Group
 from ..job import Job
 from ..library import PREFIX_MIN
@@ -18,15 +18,6 @@ _DIGITS = 16  # shown of an id that tells two groups of one name apart
 _COMPLETED = 100
 
 
-class SameName(Ambiguous):
-    """Several groups of one name, or with one beginning of their ids. `candidates` holds ids, at most ten of them."""
-
-    def __init__(self, name: str, number: int, candidates: list[str]):
-        self.prefix, self.candidates = name, candidates
-        reason = f"{number} groups are called {name} ({', '.join(candidates)})"
-        super(Ambiguous, self).__init__(f"{reason}; give {PREFIX_MIN} or more digits of one's id")
-
-
 def find(archive: Archive, name: str) -> Group:
     """The group of this name, or with an id that begins so; none is made. Raises NotFound, Ambiguous."""
     groups = archive.groups()
@@ -34,7 +25,8 @@ def find(archive: Archive, name: str) -> Group:
     if not found and re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", name):
         found = [group for group in groups if group.id.startswith(name.lower())]
     if len(found) > 1:
-        raise SameName(name, len(found), [group.id[:_DIGITS] for group in found[:10]])
+        ids = [group.id[:_DIGITS] for group in found[:10]]
+        raise SameName(name, len(found), ids, f"give {PREFIX_MIN} or more digits of one's id")
     if not found:
         near = get_close_matches(name, [group.name for group in groups], 1)
         hint = f"did you mean {near[0]}? " if near else ""
@@ -73,7 +65,7 @@ def place_of(archive: Archive, job: Job) -> Place | None:
     member = job.record.get("member")
     group = None if member is None else next((group for group in archive.groups() if group.id == str(member["group"])), None)
     first = 0
-    for number, each in enumerate(() if group is None else group._members(), 1):
+    for number, each in enumerate(() if group is None else group.members(), 1):
         if each.id.hex() == job.id:
             return Place(group.id, number, len(group), first, first + each.size - 1)
         first += each.size

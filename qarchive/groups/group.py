@@ -9,11 +9,11 @@ from typing import Any
 from .. import clouds, membership, records, scope
 from ..calibration import Calibration, Drift, compare
 from ..clouds import Clients
-from ..errors import BadInput, JobFailed, NotFinished, QArchiveError
+from ..errors import BadInput, JobFailed, NotFinished, NotFound, QArchiveError
 from ..index import GroupRow, Member
 from ..job import Job
 from ..library import Library, moment_of
-from ..providers import hooks, registry
+from ..providers import registry
 from ..providers.base import Cloud
 from ..stage import Stage
 from ..values import Link
@@ -56,7 +56,7 @@ class Group:
     @property
     def created(self) -> datetime | None:
         """When its first job was recorded, in UTC; None while it has none."""
-        return min((member.created.datetime for member in self._members(1)), default=None)
+        return min((member.created.datetime for member in self.members(1)), default=None)
 
     # Preparing
 
@@ -66,7 +66,7 @@ class Group:
         `target` is what runs in its SDK: a backend with circuits, a primitive with PUBs, an emulator; a job of Perceval's not yet
         executed (`sampler.sample_count`), with the arguments of its execution; a client of Pasqal's, with the arguments of
         `create_batch`. A list of circuits or PUBs is cut into as many jobs as the target's declared limit asks for, or into
-        jobs of 100. Raises BadInput, NotEncodable, CannotWrite.
+        jobs of 100 circuits. Raises BadInput, NotEncodable, CannotWrite.
         """
         self._library._recorder.settle()
         sequence, jobs = preparing.add(self._library, self._live(), target, args, kwargs)
@@ -77,8 +77,9 @@ class Group:
         """Prepare jobs for circuits, or PUBs, that are read one by one, however many there are; their number.
 
         `options` are those of `target.run`. What is prepared stays prepared: after a kill the same circuits are given again,
-        compared with those of the group, and gone on with; when all are there, nothing is added. Others, where an earlier map
-        was broken off, are refused. Raises BadInput, NotEncodable, CannotWrite.
+        compared with those of the group, and gone on with; when all are there, nothing is added. What begins with another job's
+        worth of circuits, or with other options, is a map of its own; but while a map is broken off, only its circuits are
+        taken. Raises BadInput, NotEncodable, CannotWrite.
         """
         self._library._recorder.settle()
         sequence, number, _ = preparing.fill(self._library, self._live(), target, circuits, per_job, options)
@@ -91,9 +92,11 @@ class Group:
                        resend: bool = False) -> None:  # fmt: skip
         """Send the unsent jobs one after another, each when the one before has ended, `delay` seconds later.
 
-        Jobs run on what they were prepared for: the objects given to `add` in this process, else what `client` (an SDK's own,
-        or a function that makes one) has under the same name, else what the SDK makes of the user's saved credentials, else
+        Jobs run on what they were prepared for: the objects given to `add` in this process, else the device of that name that
+        `client` (an SDK's own, or a function that makes one) reaches, else the one that the user's saved credentials reach, else
         the simulator as it was archived. `backends` are used instead, if given.
+
+        Unsent are those that were never sent and those that were refused.
 
         A job that fails or is refused does not keep the next ones from being sent, and `report` names it. One that got no
         answer is looked for, and sent again only if `resend`: it may then run twice. With `max_cost`, in the unit in which
@@ -103,11 +106,12 @@ class Group:
 
     def run_parallel(self, max_parallel: int | None = None, *, executor: Executor | None = None, backends: Sequence[Any] = (),
                      client: Any = None, max_cost: float | None = None, resend: bool = False) -> None:  # fmt: skip
-        """Send the unsent jobs, at most `max_parallel` at once, or as many as clouds take; those that run here on all processors.
+        """Send the unsent jobs, at most `max_parallel` at once, or as many as clouds take; those that run here in threads.
 
-        Where a cloud takes no more just now the rest waits for room. `executor` is any of `concurrent.futures` (threads,
-        processes, Dask's `client.get_executor()`): its workers get ids and `client`, which is then a function that makes a
-        client or a backend, never one with its token; they write into the archive, or hand back what they recorded where they
+        A simulator that takes one job at a time in a process, as Aer's does, is faster in the processes of an `executor`. Where a
+        cloud takes no more just now the rest waits for room. `executor` is any of `concurrent.futures` (threads, processes,
+        Dask's `client.get_executor()`): its workers get ids and `client`, which is then a function that makes a client or a
+        backend, never one with its token; they write into the archive, or hand back what they recorded where they
         do not reach it. All else is as in `run_sequential`.
         """
         if executor is not None and client is not None and not callable(client):
@@ -125,7 +129,7 @@ class Group:
         )
 
     def launch_async_jobs(self, concurrent_job_count: int | None = None, *, client: Any = None) -> None:
-        """Send the unsent jobs, and do not wait for their ends: `archive.sync()` or `track_progress` asks about them later."""
+        """Send the unsent jobs, and do not wait for those in clouds: `archive.sync()` or `track_progress` asks later."""
         self._run(self._unsent(False), Means(concurrent_job_count, waits=False), client)
 
     def rerun_failed_sequential(self, delay: float = 0, replace_failed_jobs: bool = True, *, client: Any = None) -> None:
@@ -151,26 +155,33 @@ class Group:
     def cancel(self, client: Any = None) -> list[Job]:
         """Ask clouds to cancel the jobs that are under way; those that were asked for. Unsent ones stay unsent.
 
-        What cannot be cancelled is warned of: it has ended meanwhile, or runs here.
+        Every job is tried. Raises BadInput where one is still under way and cannot be cancelled: it runs on this computer, say.
         """
-        clients, asked = self._clients(client), []
+        clients, asked, problems = self._clients(client), [], {}
         for member in self._of(ACTIVE):
             job = self._library._job(member.id)
             try:
                 self._cancel(job, clients)
                 asked.append(job)
             except QArchiveError as error:
-                hooks.warn(f"job {job.id[:12]} is not cancelled: {error}")
+                problems[member.id] = error
         self.update(client)
+        left = [str(problems[member.id]) for member in self._of(ACTIVE) if member.id in problems]
+        if left:
+            jobs = "1 job is" if len(left) == 1 else f"{len(left)} jobs are"
+            raise BadInput(f"the group {self.name}", f"{jobs} not cancelled ({left[0]})")
         return asked
 
     cancel_all = cancel
 
     def close(self, client: Any = None) -> list[str]:
-        """Close the batches and sessions in which its jobs were sent; their ids. A batch that is closed already stays so."""
-        clients, closed = self._clients(client), []
+        """Close the batches of Pasqal's and the sessions and batches of IBM's in which its jobs were sent; their ids.
+
+        Every one is tried. Raises BadInput where one is not closed, with its cloud's reason.
+        """
+        clients, closed, problems = self._clients(client), [], []
         held: dict[tuple[str, str], None] = {}
-        for member in self._members():
+        for member in self.members():
             if member.status in UNSENT:
                 continue
             folded = self._library._recorder.folded(member.id)
@@ -183,14 +194,16 @@ class Group:
                 provider.close(clients.of(provider), batch)
                 closed.append(batch)
             except QArchiveError as error:
-                hooks.warn(f"{batch} is not closed: {error}")
+                problems.append(f"{batch} is not closed: {error}")
+        if problems:
+            raise BadInput(f"the group {self.name}", "; ".join(problems))
         return closed
 
     @contextmanager
     def open_batch(self, client: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """An open batch of Pasqal's, `client.create_batch(*args, open=True, **kwargs)`: what is sent inside belongs to the group.
 
-        It is closed at the end, on an exception, too. One that the cloud has closed meanwhile (TIMED_OUT) is left as it is.
+        It is closed at the end, on an exception, too, and what has ended by then is archived.
         """
         with self.joining(), registry.owner(client).recorded(client, self._library._recorder.way) as recorded:
             batch = recorded.create_batch(*args, **{"open": True, **kwargs})
@@ -198,6 +211,7 @@ class Group:
                 yield batch
             finally:
                 batch.close()
+        self.update(client)
 
     def rebatch(self, client: Any, batch: Any, filters: Any = None) -> Any:
         """Pasqal's own `client.rebatch`: jobs of a closed batch in a new one. They join the group, each with the link to the job
@@ -220,7 +234,7 @@ class Group:
         return sum(jobs for jobs, _ in self._tally().values())
 
     def __iter__(self) -> Iterator[Job]:
-        return (self._library._job(member.id) for member in self._members())
+        return (self._library._job(member.id) for member in self.members())
 
     def __getitem__(self, place: int | slice) -> "Job | list[Job]":
         if isinstance(place, slice):
@@ -229,7 +243,7 @@ class Group:
             place += len(self)
         found = None
         if place >= 0:
-            for number, found in enumerate(self._members(place + 1)):
+            for number, found in enumerate(self.members(place + 1)):
                 if number == place:
                     return self._library._job(found.id)
         raise IndexError(place)
@@ -250,7 +264,7 @@ class Group:
 
     def statuses(self) -> list[str]:
         """The status of each job, in order."""
-        return [member.status for member in self._members()]
+        return [member.status for member in self.members()]
 
     def error_messages(self) -> str | None:
         """What went wrong, a line for each job; None where nothing did."""
@@ -299,14 +313,14 @@ class Group:
 
         Read from the index: no circuit and no result is loaded. Print it, or look at its fields.
         """
-        return standing(self.name, self.id, self._members())
+        return standing(self.name, self.id, self.members())
 
     # Results
 
     def get_results(self) -> list[Any]:
         """The SDK's result object of each job, in order; None where there is none. No network, whatever became of the account."""
         found = []
-        for member in self._members():
+        for member in self.members():
             job = self._library._job(member.id)
             found.append(job.result() if member.status in ("DONE", "PARTIAL") and "result" in (job.outcome or {}) else None)
         return found
@@ -355,10 +369,9 @@ class Group:
         Raises BadInput while jobs of it are under way.
         """
         self._live()
-        if self._tally().keys() & ACTIVE:
-            raise BadInput(f"the group {self.name}", "has jobs under way", "wait for them or cancel them: `group.cancel()`")
+        self.check_idle()
         stage, deleted = Stage(self._library._store), 0
-        for member in self._members():
+        for member in self.members():
             if jobs or member.status == "PREPARED":
                 stage.record(records.removal_record(job=Link(member.id)))
                 deleted += 1
@@ -366,6 +379,11 @@ class Group:
         stage.commit(durable=True)
         self._library._store.index.refresh()  # what runs next under this name must not join it
         return deleted
+
+    def check_idle(self) -> None:
+        """Raises BadInput while jobs of it are under way."""
+        if self._tally().keys() & ACTIVE:
+            raise BadInput(f"the group {self.name}", "has jobs under way", "wait for them or cancel them: `group.cancel()`")
 
     # Inside
 
@@ -375,12 +393,13 @@ class Group:
             raise BadInput(f"the group {self.name}", "was deleted", f"make it anew: `archive.group({self.name!r})`")
         return self._row
 
-    def _members(self, limit: int = -1) -> Iterator[Member]:
+    def members(self, limit: int = -1) -> Iterator[Member]:
+        """Its jobs as the index has them, in order: status, circuits, error; at most `limit` of them."""
         self._library._recorder.settle()
         return selecting.every(self._library, self._row, limit)
 
     def _of(self, statuses: Iterable[str]) -> list[Member]:
-        return [member for member in self._members() if member.status in statuses]
+        return [member for member in self.members() if member.status in statuses]
 
     def _jobs(self, statuses: Iterable[str]) -> list[Job]:
         return [self._library._job(member.id) for member in self._of(statuses)]
@@ -390,8 +409,8 @@ class Group:
         return self._library._store.index.tally(self._row.id)
 
     def _result(self) -> GroupResult:
-        failures = [stretch for stretch in stretches(self._members()) if stretch.status not in ("DONE", "PARTIAL")]
-        return GroupResult(self._library, self._row, self._members(), failures)
+        failures = [stretch for stretch in stretches(self.members()) if stretch.status not in ("DONE", "PARTIAL")]
+        return GroupResult(self._library, self._row, self.members(), failures)
 
     def _clients(self, client: Any) -> Clients:
         """Raises BadInput for what is no client of a cloud."""
@@ -441,7 +460,7 @@ class Group:
             clouds.sync(recorder, registry.named, clients, jobs)
             clouds.recover(recorder, registry.named, clients, jobs)
         if means.budget is not None:
-            means.budget.count(self._library, (member.id for member in self._members()))
+            means.budget.count(self._library, (member.id for member in self.members()))
         tally = progress(self._tally())
         bar = Bar(tally["Unfinished"][0])
         try:
@@ -466,7 +485,12 @@ class Group:
             raise BadInput(f"the status {status!r}", "is none of a job that is retried", f"it is one of {known}")
         chosen = None
         if id is not None:
-            chosen = {bytes.fromhex(self._library.job(each).id) for each in ([id] if isinstance(id, str) else id)}
+            asked = {each: bytes.fromhex(self._library.job(each).id) for each in ([id] if isinstance(id, str) else id)}
+            chosen = set(asked.values())
+            strangers = [each for each, job in asked.items()
+                         if (found := self._library._store.index.member(job)) is None or found.group != self._row.id]  # fmt: skip
+            if strangers:
+                raise NotFound(f"job {strangers[0]}", f"group {self.name}", "`report()` says how its jobs stand")
 
         def fits(member: Member) -> bool:
             if (chosen is not None and member.id not in chosen) or status not in (None, member.status):

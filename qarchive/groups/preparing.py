@@ -125,15 +125,15 @@ class _Map:
         """(sequence of the map that this one goes on with, its circuits if it has ended), or None twice for a new one."""
         ended = self.index.maps_ended(self.group.id, self.library.id)
         maps = self.index.maps(self.group.id, self.library.id)
-        first = next(self.items, None)
-        if first is None or not maps:
-            self.items = chain([] if first is None else [first], self.items)
+        starts = {sequence: self.index.chain(self.group.id, self.library.id, sequence, 1)[0] for sequence in reversed(maps)}
+        read = list(islice(self.items, max((start.size for start in starts.values()), default=1)))
+        self.items = chain(read, self.items)
+        if not read or not maps:
             return None, None
-        self.items = chain([first], self.items)
-        described = self._described(first)
-        for sequence in reversed(maps):
-            start = self.index.chain(self.group.id, self.library.id, sequence, 1)
-            if start and start[0].first == 0 and self._is_like(start[0], first, described):
+        described, identities = self._described(read[0]), [self._identity(item) for item in read]
+        for sequence, start in starts.items():
+            compared = start.size if sequence in ended else 1  # one that has ended may begin as a new one does
+            if start.first == 0 and self._is_like(start, identities[:compared], described):
                 return sequence, ended.get(sequence)
         unfinished = [sequence for sequence in maps if sequence not in ended]
         if unfinished:
@@ -151,10 +151,12 @@ class _Map:
         )
         return record["backend"], record["config"]
 
-    def _is_like(self, member: Member, item: Any, described: tuple[str, Link]) -> bool:
-        """Whether a map began with this circuit, on the same backend and in the same way."""
+    def _is_like(self, member: Member, identities: list[bytes], described: tuple[str, Link]) -> bool:
+        """Whether a map began with these circuits, on the same backend and in the same way."""
         record = self.library._store.value(member.id)
-        return (record["backend"], record["config"]) == described and self._archived(record)[0] == self._identity(item)
+        if (record["backend"], record["config"]) != described:
+            return False
+        return self._archived(record)[: len(identities)] == identities
 
     def _pass_over(self, sequence: int) -> int:
         """Compare the circuits with those that a map has prepared; their number. Raises BadInput where one differs."""

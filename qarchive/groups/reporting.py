@@ -44,9 +44,14 @@ class Stretch:
         """ "circuit 7" or "circuits 200-299"."""
         return f"circuit {self.first}" if self.first == self.last else f"circuits {self.first}-{self.last}"
 
-    def __str__(self) -> str:
+    def said(self, backend: bool) -> str:
+        """What people read of it, with the backend's name where a group has several."""
+        where = f" on {self.backend}" if backend else ""
         reason = f", {self.reason}" if self.reason else ""
-        return f"{self.circuits}: {_WORDS.get(self.status, self.status)}{reason}"
+        return f"{self.circuits}: {_WORDS.get(self.status, self.status)}{where}{reason}"
+
+    def __str__(self) -> str:
+        return self.said(backend=False)
 
 
 def stretches(members: Iterable[Member]) -> Iterator[Stretch]:
@@ -76,8 +81,9 @@ class Report:
     def __str__(self) -> str:
         head = f"group {self.name}: {_count(self.jobs, 'job')}, {_count(self.circuits, 'circuit')}"
         counted = ", ".join(f"{number} {_WORDS.get(status, status)}" for status, number in self.statuses.items())
-        lines = [head + (f" ({counted})" if counted else "")]
-        return "\n".join(lines + [f"  {stretch}" for stretch in self.stretches])
+        several = len({stretch.backend for stretch in self.stretches}) > 1
+        lines = [head + (f" ({counted})" if counted else ""), *(f"  {stretch.said(several)}" for stretch in self.stretches)]
+        return "\n".join(lines)
 
 
 def standing(name: str, id: str, members: Iterable[Member]) -> Report:

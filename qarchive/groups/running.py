@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import clouds, model
-from ..errors import BadInput, NotAnswered, QArchiveError
+from ..errors import BadInput, CannotWrite, MissingExtra, NotAnswered, QArchiveError
 from ..index import GroupRow
 from ..library import Library
 from ..providers import hooks, registry
 from ..providers.base import Cloud
 from ..values import Link
-from . import preparing, workers
+from . import interrupts, preparing, workers
 from .budget import Budget
 from .lanes import Lane
 from .selecting import Unit
@@ -175,7 +175,7 @@ class Run:
         """The lane that a unit was prepared for; None where its device cannot be had."""
         record = self._library._store.value(unit.members[0].id)
         provider = registry.named(record["provider"])
-        if not is_remote(record):
+        if not is_remote(self._library, unit.members[0], record):
             return self._lanes.setdefault("here", Lane("this computer", None, None, None, self._at_once))
         key = (provider.name, record["backend"])
         if key not in self._lanes:
@@ -331,6 +331,7 @@ class Run:
 
     def _wait(self) -> None:
         """Hear of tasks that are done, ask about jobs in clouds, or sleep a little."""
+        interrupts.listen()
         now = time.monotonic()
         moments = [under_way.ask_at - now for under_way in self._under_way]
         moments += [moment for lane in self._lanes.values() if (moment := lane.ready_in_s) is not None]
@@ -349,7 +350,7 @@ class Run:
         unit, lane, given = self._futures.pop(future)
         try:
             found = future.result()
-        except (KeyboardInterrupt, SystemExit):
+        except (KeyboardInterrupt, SystemExit, CannotWrite, MissingExtra):
             raise
         except BaseException as error:
             lane.under_way -= 1

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..index import GroupRow, Member
 from ..library import Library
-from .sending import FAILED, UNSENT, was_killed
+from .sending import CUT_OFF, FAILED, UNSENT, was_cut_off
 from .targets import together
 
 _PAGE = 1000
@@ -33,16 +33,16 @@ def every(library: Library, group: GroupRow, limit: int = -1) -> Iterator[Member
 
 
 def unsent(library: Library, group: GroupRow, resend: bool) -> Iterator[Unit]:
-    """What was never sent or provably not accepted; what ran here in a process that was killed; with `resend` also what got no
+    """What was never sent or provably not accepted; what ran here and was killed or interrupted; with `resend` also what got no
     answer, and may then run twice."""
     allowed = UNSENT | ({"SENDING"} if resend else set())
 
     def wanted(member: Member) -> bool:
-        if member.status == "UNKNOWN":
-            return was_killed(library._recorder.folded(member.id))
+        if member.status in ("UNKNOWN", "ERROR"):
+            return was_cut_off(library._recorder.folded(member.id))
         return member.status in allowed
 
-    return _units(library, group, wanted, allowed | {"UNKNOWN"})
+    return _units(library, group, wanted, allowed | {CUT_OFF})
 
 
 def failed(library: Library, group: GroupRow, fits: Callable[[Member], bool], resend: bool = False) -> Iterator[Unit]:

@@ -19,6 +19,9 @@ HANDED_OUT, HANDED_BACK = "handed out", "handed back"
 UNSENT = frozenset({"PREPARED", "REFUSED"})
 FAILED = frozenset({"ERROR", "CANCELLED", "TIMED_OUT", "UNKNOWN", "PARTIAL"})
 ACTIVE = frozenset({"SENDING", "QUEUED", "RUNNING", "PAUSED"})
+CUT_OFF = "cut off"  # beside the statuses: it ran here, and was killed or interrupted
+
+_INTERRUPTS = frozenset({"builtins.KeyboardInterrupt", "builtins.SystemExit"})
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,7 @@ class Sender:
 
 def is_free(library: Library, folded: model.Folded, allowed: frozenset[str]) -> bool:
     """Whether a job may be sent: it stands as is allowed, and no worker has it."""
-    if folded.removed or folded.status not in allowed:
+    if folded.removed or not (folded.status in allowed or (CUT_OFF in allowed and was_cut_off(folded))):
         return False
     events = [(digest, record) for digest, record in folded.others if record["type"] == "event"]
     back = {record["value"].digest for _, record in events if record["name"] == HANDED_BACK and "value" in record}
@@ -145,7 +148,9 @@ def hand_back(stage: Stage, member: Member, given: Link) -> None:
     stage.record(records.event_record(job=Link(member.id), name=HANDED_BACK, value=given))
 
 
-def was_killed(folded: model.Folded) -> bool:
-    """Whether a job ran on this computer, in a process that ended before it did."""
+def was_cut_off(folded: model.Folded) -> bool:
+    """Whether a job ran on this computer, and ended because its process did, or was told to."""
     attempt = folded.current
-    return folded.status == "UNKNOWN" and attempt is not None and (attempt.record or {}).get("status") == "RUNNING"
+    if attempt is None or (attempt.record or {}).get("status") != "RUNNING":
+        return False
+    return folded.status == "UNKNOWN" or (folded.status == "ERROR" and (folded.error or {}).get("type") in _INTERRUPTS)

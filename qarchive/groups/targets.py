@@ -21,39 +21,40 @@ class Targets:
     def of(self, member: Member, record: Mapping[str, Any]) -> Any:
         """What `load_call` takes for this job. Raises BadInput, NotFound, MissingExtra."""
         provider = registry.named(record["provider"])
+        found = snapshot(self._library, member, record)
+        remote = found.get("remote", False)
         target = self._prepared.get((member.author, member.sequence))
         if target is not None:
             owner = registry.owner(target)
-            found = owner.device_of(target)
-            if found is not None:
-                return found
+            device = owner.device_of(target)
+            if device is not None:
+                return device
             client = owner.client_of(target) if isinstance(owner, Cloud) else None
-            if client is not None and is_remote(record):
+            if client is not None and remote:
                 name = record["backend"]
                 return self._once((id(client), name), lambda: owner.device(client, name))
-        if is_remote(record):
+        if remote:
             name = record["backend"]
             return self._once((provider.name, name), lambda: provider.device(self.client(provider), name))
-        return self._rebuilt(provider, record)
+        return self._rebuilt(provider, record, found)
 
     def client(self, provider: Cloud) -> Any:
         """The SDK's client for a cloud. Raises BadInput, MissingExtra."""
         return self.clients.of(provider)
 
-    def _rebuilt(self, provider: Any, record: Mapping[str, Any]) -> Any:
+    def _rebuilt(self, provider: Any, record: Mapping[str, Any], snapshot: Mapping[str, Any]) -> Any:
         """A simulator as it was when the job was prepared. Raises BadInput for anything else."""
         get = lambda link: self._library._store.value(link.digest)  # noqa: E731
-        prepared = record.get("prepared")
-        if prepared is None or record["kind"] != "simulator":
+        if "backend" not in snapshot or record["kind"] != "simulator":
             reason = "is no simulator, and cannot be made from the archive"
             raise BadInput(f"the backend {record['backend']}", reason, "give it: `group.run_sequential(backends=[backend])`")
 
         def rebuild() -> Any:
-            return provider.load_backend(get, record, get(prepared["backend"]), prepared.get("calibration"))
+            return provider.load_backend(get, record, get(snapshot["backend"]), snapshot.get("calibration"))
 
         if not provider.rebuilds_alike:
             return rebuild()
-        return self._once((provider.name, prepared["backend"], prepared.get("calibration"), record["config"]), rebuild)
+        return self._once((provider.name, snapshot["backend"], snapshot.get("calibration"), record["config"]), rebuild)
 
     def _once(self, key: Any, make: Any) -> Any:
         if key not in self._made:
@@ -61,9 +62,21 @@ class Targets:
         return self._made[key]
 
 
-def is_remote(record: Mapping[str, Any]) -> bool:
-    """Whether a job was prepared for a cloud."""
-    return bool(record.get("prepared", {}).get("remote", False))
+def snapshot(library: Library, member: Member, record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The backend that a job was prepared for, or first sent to where it was not prepared: `backend`, `calibration`, `remote`."""
+    if "prepared" in record:
+        return record["prepared"]
+    attempts = (attempt.record for attempt in library._recorder.folded(member.id).attempts)
+    first = min((found for found in attempts if found is not None), key=lambda found: found["number"], default=None)
+    if first is None:
+        return {}
+    kept = {name: first[name] for name in ("backend", "calibration") if first.get(name) is not None}
+    return kept | {"remote": first["status"] == "SENDING"}
+
+
+def is_remote(library: Library, member: Member, record: Mapping[str, Any]) -> bool:
+    """Whether a job is for a cloud."""
+    return bool(snapshot(library, member, record).get("remote", False))
 
 
 def together(record: Mapping[str, Any]) -> bool:

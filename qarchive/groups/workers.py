@@ -23,6 +23,7 @@ from ..providers.base import Cloud
 from ..stage import Stage
 from ..store import Store
 from ..values import Link
+from . import interrupts
 from .selecting import Unit
 from .sending import Sender, Sent, hand_back
 from .targets import Targets
@@ -82,7 +83,7 @@ def send_here(library: Library, sender: Sender, members: Sequence[Member], allow
         for member in members:
             if library._store.index.row(member.id).status == "RUNNING":
                 while not library._recorder.wait(Link(member.id), _WAIT_S):
-                    pass
+                    interrupts.listen()
     return sent
 
 

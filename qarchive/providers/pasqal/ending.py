@@ -38,6 +38,8 @@ def _ask(what: str, ask: Callable[[str], Any], reference: str) -> None:
         raise raised(Unanswered(f"it answers {status}", status), what) from None
     except requests.RequestException as error:
         raise raised(Unanswered(type(error).__name__), what) from None
+    except ValueError as error:  # a client of another cloud (OVH's) has no such request
+        raise BadInput(what, str(error)) from None
 
 
 def said_no(error: Any) -> str | None:

@@ -180,7 +180,7 @@ class PasqalProvider(Cloud):
 
     def connect(self) -> Any:
         if not os.environ.get(_OVH_TOKEN):
-            hint = "give one: `archive.sync(PasqalCloudClient(username=..., password=..., project_id=...))`"
+            hint = "give a client: PasqalCloudClient(username=..., password=..., project_id=...)"
             raise BadInput(fetching.PLACE, f"its SDK keeps no credentials, and ${_OVH_TOKEN} is not set", hint)
         return clients.client_of(clients.pasqal("pasqal_cloud.ovh", "a job of Pasqal's").OVHConnection())
 

@@ -1,0 +1,44 @@
+"""Errors are part of the interface: each has its fields, an exit code, and crosses processes as it is."""
+
+import pickle
+
+import pytest
+
+from qarchive import errors
+from qarchive.groups.combined import SameCircuit
+from qarchive.groups.group import GroupFailed, GroupNotFinished
+
+EXAMPLES = [
+    errors.BadInput("what", "reason", "hint"),
+    errors.NotFound("what", "where"),
+    errors.NoArchive("/path"),
+    errors.Ambiguous("abcd", ["abcd1", "abcd2"]),
+    errors.SameName("vqe", 2, ["abcd1", "abcd2"], "give the id of one"),
+    errors.Damaged("/path", "reason", 7),
+    errors.NotCanonical("reason"),
+    errors.NotEncodable("reason", "path"),
+    errors.CannotWrite("/path", "reason"),
+    errors.MissingExtra("what", "extra"),
+    errors.NewerFormat("/path", 2, 1),
+    errors.NotFinished("abcd", "RUNNING"),
+    errors.JobFailed("abcd", "ERROR", "reason"),
+    errors.NotAnswered(2, "reason"),
+    SameCircuit([1, 2]),
+    GroupNotFinished("vqe", "circuit 0: not sent"),
+    GroupFailed("vqe", "circuit 0: failed"),
+]
+
+
+def _all_of(kind):
+    return {kind} | {each for below in kind.__subclasses__() for each in _all_of(below)}
+
+
+def test_there_is_an_example_of_every_error():
+    known = {kind for kind in _all_of(errors.QArchiveError) if kind.__module__.startswith("qarchive.")}
+    assert {type(example) for example in EXAMPLES} == known - {errors.QArchiveError}
+
+
+@pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_crosses_processes_as_it_is(error):
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 our own bytes
+    assert (type(again), str(again), vars(again), again.exit_code) == (type(error), str(error), vars(error), error.exit_code)
