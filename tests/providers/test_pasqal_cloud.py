@@ -265,8 +265,8 @@ def test_without_a_client_the_sdk_has_nowhere_to_look(monkeypatch):
     with pytest.raises(BadInput) as caught:
         registry.named("pasqal").connect()
     said = (
-        "Pasqal Cloud: its SDK keeps no credentials, and $PASQAL_PULSER_ACCESS_TOKEN is not set; give one: "
-        "`archive.sync(PasqalCloudClient(username=..., password=..., project_id=...))`"
+        "Pasqal Cloud: its SDK keeps no credentials, and $PASQAL_PULSER_ACCESS_TOKEN is not set; give a client: "
+        "PasqalCloudClient(username=..., password=..., project_id=...)"
     )
     assert str(caught.value) == said
     monkeypatch.setenv("PASQAL_PULSER_ACCESS_TOKEN", "some-token")
