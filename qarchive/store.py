@@ -310,6 +310,16 @@ class Store:
                 return True
         return False
 
+    def writer_lives(self, digest: bytes) -> bool:
+        """Whether the process that wrote a blob is certainly there, and another one than this: it leases its pack.
+
+        False where that cannot be told, as in a pack that is sealed.
+        """
+        with self._mutex:
+            own = self._lease.name if self._lease else None
+        found = {path.name for path, _ in self.index.places(digest)} - {own}
+        return any(name in found and not lease.is_free(self.locks, name) for name, _, _ in self.index.open_packs())
+
     # Forks
 
     def on_fork(self, callback: Callable[[], None]) -> None:

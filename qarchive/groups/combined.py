@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Ambiguous, BadInput, JobFailed, MissingExtra, NotFound
+from ..errors import Ambiguous, BadInput, JobFailed, MissingExtra, NotFinished, NotFound
 from ..index import GroupRow, Member
 from ..job import Job
 from ..library import Library
@@ -86,7 +86,7 @@ class GroupResult:
 
     def data(self, circuit: Any = 0) -> dict[str, Any]:
         """What came out of a circuit or PUB, as plain values by name; needs no SDK."""
-        job, place = self._place(self.index(circuit))
+        job, place = self._ended_well(self.index(circuit))
         found = job.data()
         if place >= len(found):
             raise BadInput(f"job {job.id[:12]}", "its result is no list of circuits' results", "take `job.result()`")
@@ -111,7 +111,7 @@ class GroupResult:
             raise MissingExtra("a DataFrame", "pandas") from None
 
         rows = []
-        for part, after in zip(self._parts, [*self._starts[1:], self._size], strict=True):
+        for part, after in zip(self._parts, [*self._starts, self._size][1:], strict=True):
             job = self._library._job(part.job)
             values = job.data() if part.status in _WITH_RESULT and "result" in (job.outcome or {}) else []
             for place in range(after - part.first):
@@ -150,12 +150,21 @@ class GroupResult:
     def _has_result(self, circuit: int) -> bool:
         return self._parts[bisect_right(self._starts, circuit) - 1].status in _WITH_RESULT
 
-    def _counts(self, circuit: int) -> dict[str, int]:
+    def _ended_well(self, circuit: int) -> tuple[Job, int]:
+        """The job of a circuit, which has a result of it. Raises NotFinished, JobFailed: SDKs give failed jobs results, too."""
         job, place = self._place(circuit)
+        if job.status not in _WITH_RESULT:
+            if job.outcome is None:
+                raise NotFinished(job.id[:12], job.status)
+            raise JobFailed(job.id[:12], job.status, (job.error or {}).get("message", ""))
+        return job, place
+
+    def _counts(self, circuit: int) -> dict[str, int]:
+        job, place = self._ended_well(circuit)
         return job.counts(place)
 
     def _extract(self, circuit: Any, what: str) -> Any:
-        job, place = self._place(self.index(circuit))
+        job, place = self._ended_well(self.index(circuit))
         return registry.named(job.provider).extract(job.result(), place, what)
 
     def _named(self, name: str) -> list[int]:

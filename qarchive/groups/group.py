@@ -23,7 +23,7 @@ from .combined import GroupResult
 from .reporting import Bar, Report, bars, progress, standing, stretches
 from .running import Means, Run
 from .sending import ACTIVE, FAILED, UNSENT
-from .targets import Targets
+from .targets import Targets, snapshot
 from .workers import made
 
 _BATCHES = ("batch", "session")
@@ -203,14 +203,15 @@ class Group:
     def open_batch(self, client: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
         """An open batch of Pasqal's, `client.create_batch(*args, open=True, **kwargs)`: what is sent inside belongs to the group.
 
-        It is closed at the end, on an exception, too, and what has ended by then is archived.
+        It is closed at the end, on an exception, too, and what has ended by then is archived. One that cannot be closed, since
+        the cloud has done so meanwhile (TIMED_OUT) or does not answer, is warned of: `close` tries again.
         """
         with self.joining(), registry.owner(client).recorded(client, self._library._recorder.way) as recorded:
             batch = recorded.create_batch(*args, **{"open": True, **kwargs})
             try:
                 yield batch
             finally:
-                batch.close()
+                _close(batch)
         self.update(client)
 
     def rebatch(self, client: Any, batch: Any, filters: Any = None) -> Any:
@@ -444,7 +445,8 @@ class Group:
         stage = Stage(store)
         place = membership.next_places(store, row).take(member.size)
         fields = {name: old.get(name) for name in
-                  ("provider", "kind", "backend", "input", "config", "shots", "size", "labels", "prepared")}  # fmt: skip
+                  ("provider", "kind", "backend", "input", "config", "shots", "size", "labels")}  # fmt: skip
+        fields["prepared"] = snapshot(self._library, member, old) or None
         job = stage.record(records.job_record(**fields, names=old.get("names", ()), parent=Link(member.id), member=place))
         stage.commit(durable=False)
         if (member.author, member.sequence) in self._prepared:
@@ -520,6 +522,15 @@ class GroupFailed(JobFailed):
         self.group, self.what = group, what
         QArchiveError.__init__(self, f"group {group} has no whole result ({what}); `retry()` sends them again, "
                                      "`result(partial=True)` takes what is there")  # fmt: skip
+
+
+def _close(batch: Any) -> None:
+    """Close an open batch. What its SDK raises is warned of, since it must not hide what was raised or came out before."""
+    try:
+        batch.close()
+    except Exception as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        hooks.warn(f"batch {batch.id} is not closed: {said}")
 
 
 def _of_run(job: Job) -> list[Calibration]:

@@ -6,11 +6,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from .. import clouds, model
-from ..errors import BadInput, CannotWrite, MissingExtra, NotAnswered, QArchiveError
+from ..errors import BadInput, CannotWrite, Damaged, MissingExtra, NotAnswered, QArchiveError
 from ..index import GroupRow
 from ..library import Library
 from ..providers import hooks, registry
@@ -19,7 +20,7 @@ from ..values import Link
 from . import interrupts, preparing, workers
 from .budget import Budget
 from .lanes import Lane
-from .selecting import Unit
+from .selecting import Unit, every
 from .sending import ACTIVE, Sender, Sent, hand_out
 from .targets import Targets, is_remote
 
@@ -27,6 +28,7 @@ _POLL_S = (0.1, 30.0)  # how often a cloud is asked about a job, by its age: a t
 _SLICE_S = 0.2  # the longest sleep, so that an interrupt is heard
 _HELD = 1000  # jobs taken from the group that wait for their lane
 _IN_HAND = 64  # tasks that an executor is given at once, unless max_parallel says otherwise
+_SENDING_S = 1000.0  # the longest that another process is given to send a job: IBM's SDK waits a quarter of an hour for an answer
 _PATIENCE = 10  # questions in a row without an answer, each after a longer pause; then it is given up
 
 
@@ -69,6 +71,7 @@ class Run:
         self._pool: ThreadPoolExecutor | None = None
         self._handing_over = False  # workers have no way to the archive
         self._unanswered: list[bytes] = []
+        self._followed: set[bytes] = set()
         self._stopped = ""  # why nothing more is sent
         self._exhausted = False  # whether all units were taken
         self._not_before = 0.0
@@ -85,13 +88,16 @@ class Run:
             while True:
                 self._fill(units)
                 if self._all_sent and not self._futures and not (self._under_way and self._means.waits):
-                    if not self._recover():
+                    if not self._recover() and not self._join():
                         break
                     continue
                 self._wait()
         finally:
-            for future in self._futures:
+            for future, (unit, _, given) in self._futures.items():
                 future.cancel()
+                if given is not None:  # nobody listens to the worker any more
+                    with suppress(QArchiveError):
+                        workers.take_back(self._library, unit.members[0], given, None)
             if self._pool is not None:
                 if self._futures:
                     self._sender.stop()  # else a thread would go on to send while Python ends, and record that as a failure
@@ -225,11 +231,19 @@ class Run:
             if given is None:
                 self._taken(unit)
                 return
-            blobs = workers.closure(self._library, unit.members[0].id)
-            task = self._means.executor.submit(workers.run_handed_out, blobs, tuple(sorted(unit.allowed)), make)
+            task = (workers.run_handed_out, workers.closure(self._library, unit.members[0].id), tuple(sorted(unit.allowed)), make)
         else:
-            task = self._means.executor.submit(workers.carry_out, workers.order(self._library, self._group, unit, make))
-        self._futures[task] = (unit, lane, given)
+            task = (workers.carry_out, workers.order(self._library, self._group, unit, make))
+        try:
+            future = self._means.executor.submit(*task)
+        except BaseException as error:
+            if given is not None:
+                workers.take_back(self._library, unit.members[0], given, None)
+            if not isinstance(error, RuntimeError):  # what executors raise that are shut down or broken
+                raise
+            self._stop(f"the executor takes no more ({error})")
+            return
+        self._futures[future] = (unit, lane, given)
         lane.under_way += 1
 
     def _taken(self, unit: Unit) -> None:
@@ -289,6 +303,7 @@ class Run:
 
     def _follow(self, job: bytes, lane: Lane | None = None) -> None:
         """Wait for a job, unless it has ended already."""
+        self._followed.add(job)
         folded = self._recorder.folded(job)
         if folded.status in model.TERMINAL or folded.status == "UNKNOWN" or folded.current is None:
             if lane is not None:
@@ -301,12 +316,27 @@ class Run:
             key = (provider.name, folded.backend)
             lane = self._lanes.get(key) or Lane(folded.backend, provider, None, None)
             lane.under_way += 1
-        if folded.provider_job is None and folded.current.status == "SENDING":
+        if _has_no_answer(folded.current) and not self._is_being_sent(folded.current):
             lane.under_way -= 1
             self._unanswered.append(job)
             return
         now = time.monotonic()
         self._under_way.append(_UnderWay(job, lane, now, now + _POLL_S[0]))
+
+    def _is_being_sent(self, attempt: model.Attempt) -> bool:
+        """Whether another process is sending it just now: it lives, and has not noted that there was no answer."""
+        noted = any(record["type"] == "status" for _, record in attempt.later)
+        return not noted and self._library._store.writer_lives(attempt.digest)
+
+    def _join(self) -> bool:
+        """Wait for what other processes have sent of this group meanwhile, too; whether there was any."""
+        if not self._means.waits or not self._library._store.index.tally(self._group.id).keys() & ACTIVE:
+            return False
+        found = [member.id for member in every(self._library, self._group)
+                 if member.status in ACTIVE and member.id not in self._followed]  # fmt: skip
+        for job in found:
+            self._follow(job)
+        return bool(found)
 
     def _ended(self, job: bytes, folded: model.Folded | None = None) -> None:
         folded = folded or self._recorder.folded(job)
@@ -361,7 +391,12 @@ class Run:
             self._count(Sent("kept", f"{type(error).__name__}: {error}"))
             return
         if given is not None:
-            workers.take_back(self._library, unit.members[0], given, found.blobs)
+            try:
+                workers.take_back(self._library, unit.members[0], given, getattr(found, "blobs", None) or [()])
+            except Damaged as error:
+                lane.under_way -= 1
+                self._count(Sent("kept", str(error)))
+                return
             found = found.sent
         if found.word == "elsewhere":
             lane.under_way -= 1
@@ -376,7 +411,13 @@ class Run:
         attempt = folded.current
         over = folded.status in model.TERMINAL
         try:
-            if not over and attempt.record is not None and attempt.record["status"] == "SENDING":
+            if not over and _has_no_answer(attempt):
+                if time.monotonic() - under_way.since > _SENDING_S or not self._is_being_sent(attempt):
+                    self._under_way.remove(under_way)
+                    under_way.lane.under_way -= 1
+                    self._unanswered.append(under_way.job)
+                    return
+            elif not over and attempt.record is not None and attempt.record["status"] == "SENDING":
                 provider = registry.named(folded.record["provider"])
                 client = under_way.lane.client if under_way.lane.client is not None else self._targets.client(provider)
                 over = clouds.collect(self._recorder, provider, client, Link(under_way.job), attempt, clouds.Report())
@@ -426,3 +467,8 @@ class Run:
                 jobs = "1 job" if number == 1 else f"{number} jobs"
                 reason = f" ({self.reasons[word]})" if word in self.reasons else ""
                 hooks.warn(f"group {self._group.name}: {jobs} {what}{reason}")
+
+
+def _has_no_answer(attempt: model.Attempt) -> bool:
+    """Whether an attempt was about to be sent to a cloud, and nothing more is known."""
+    return attempt.provider_job is None and attempt.status == "SENDING"

@@ -63,15 +63,16 @@ class Targets:
 
 
 def snapshot(library: Library, member: Member, record: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The backend that a job was prepared for, or first sent to where it was not prepared: `backend`, `calibration`, `remote`."""
+    """The backend that a job was prepared for, or first sent to where it was not prepared, as in a job's `prepared`."""
     if "prepared" in record:
         return record["prepared"]
     attempts = (attempt.record for attempt in library._recorder.folded(member.id).attempts)
     first = min((found for found in attempts if found is not None), key=lambda found: found["number"], default=None)
     if first is None:
         return {}
-    kept = {name: first[name] for name in ("backend", "calibration") if first.get(name) is not None}
-    return kept | {"remote": first["status"] == "SENDING"}
+    if first["status"] == "SENDING":
+        return {"backend": first["backend"], "remote": True}
+    return {name: first[name] for name in ("backend", "calibration") if first.get(name) is not None}
 
 
 def is_remote(library: Library, member: Member, record: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ recorded: what ran here, since what is sent to a cloud is recorded before it is 
 
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from .sending import Sender, Sent, hand_back
 from .targets import Targets
 
 _WAIT_S = 0.2
+_OF_A_RUN = frozenset({"attempt", "sent", "status", "calibration", "outcome"})  # what a worker has to say
 _opened: dict[tuple[int, str], Library] = {}  # by process and path
 
 
@@ -126,17 +127,39 @@ def run_handed_out(blobs: tuple[tuple[str, bytes], ...], allowed: tuple[str, ...
 
 
 def take_back(library: Library, member: Member, given: Link, blobs: Sequence[tuple[str, bytes]] | None) -> None:
-    """Archive what a worker has handed back; None where it was lost. Raises Damaged for what is about another job."""
+    """Archive what a worker has handed back; None where it was lost. Raises Damaged for what is no run of this job, and then
+    nothing of it is archived."""
     stage = Stage(library._store)
-    for kind, data in blobs or ():
-        digest = codec.digest(data)
+    try:
+        for blob in _checked(member, blobs or ()):
+            stage.blobs[blob.digest] = blob
+    except Damaged:
+        stage.blobs.clear()
+        raise
+    finally:
+        hand_back(stage, member, given)
+        stage.commit(durable=True)
+
+
+def _checked(member: Member, blobs: Sequence[tuple[str, bytes]]) -> Iterator[Blob]:
+    """What a worker has handed back, which may be anybody's making. Raises Damaged."""
+    what = "what a worker handed back"
+    for blob in blobs:
+        try:
+            kind, data = blob
+            digest, record = codec.digest(data), codec.decode(data)
+        except (QArchiveError, TypeError, ValueError):
+            raise Damaged(what, "it is no record") from None
+        if type(kind) is not str:
+            raise Damaged(what, "it is no record")
         if kind == RECORD:
-            record = codec.decode(data)
-            if records.wrong(record) is not None or records.subject_of(digest, record) != member.id:
-                raise Damaged("what a worker handed back", f"it is about another job than {member.id.hex()[:12]}")
-        stage.blobs[digest] = Blob(kind, digest, data)
-    hand_back(stage, member, given)
-    stage.commit(durable=True)
+            if (wrong := records.wrong(record)) is not None:
+                raise Damaged(what, wrong)
+            if records.subject_of(digest, record) != member.id:
+                raise Damaged(what, f"it is about another job than {member.id.hex()[:12]}")
+            if record["type"] not in _OF_A_RUN:
+                raise Damaged(what, f"a record of type {record['type']!r} is not of a run")
+        yield Blob(kind, digest, data)
 
 
 def _record(blob: Blob) -> Any:
