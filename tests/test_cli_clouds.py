@@ -15,9 +15,6 @@ import qarchive
 pytestmark = pytest.mark.filterwarnings("ignore:The SamplerV2 class is deprecated")
 
 
-_HURRIED = "import time; time.sleep = lambda seconds: None; from qarchive.cli import main; main()"
-
-
 class Lab:
     """A server, an archive with a wrapped service, and the command line in another process."""
 
@@ -33,11 +30,9 @@ class Lab:
         circuit.measure(0, 0)
         return SamplerV2(mode=backend).run([generate_preset_pass_manager(1, backend=backend).run(circuit)], shots=shots)
 
-    def run(self, *words, hurried=False):
-        """(exit code, stdout, our lines on stderr); `hurried` where the SDK would try again for a minute."""
+    def run(self, *words):
         self.archive.flush()
-        start = ["-c", _HURRIED] if hurried else ["-m", "qarchive"]
-        command = [sys.executable, *start, "--archive", str(self.folder), *words]
+        command = [sys.executable, "-m", "qarchive", "--archive", str(self.folder), *words]
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=120)
         lines = [line for line in done.stderr.splitlines() if line.startswith("qarchive: ")]
         assert "Traceback" not in done.stderr
@@ -69,7 +64,7 @@ def test_sync_says_what_waits_and_what_cannot_be_asked(lab):
     assert (code, json.loads(out)["waiting"]) == (0, [archived.id])
     lab.server.revoke()
     lab.server.expire_tokens()
-    code, out, errors = lab.run("sync", hurried=True)
+    code, out, errors = lab.run("sync")
     assert (code, out) == (9, "")
     assert errors[0].startswith(f"qarchive: {archived.id[:12]}: ")
     assert errors[1].startswith("qarchive: 1 job could not be asked about: ")

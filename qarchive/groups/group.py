@@ -13,7 +13,7 @@ from ..errors import BadInput, JobFailed, NotFinished, NotFound, QArchiveError
 from ..index import GroupRow, Member
 from ..job import Job
 from ..library import Library, moment_of
-from ..providers import hooks, registry
+from ..providers import registry
 from ..providers.base import Cloud
 from ..stage import Stage
 from ..values import Link
@@ -526,21 +526,11 @@ class GroupFailed(JobFailed):
 
 def _close(batch: Any) -> None:
     """Close an open batch. What its SDK raises is warned of, since it must not hide what was raised or came out before."""
-    said = _raised(batch.close)
-    if said is not None:
-        hooks.warn(f"batch {batch.id} is not closed: {said}")
-        _raised(batch.refresh)  # what became of it (TIMED_OUT) is recorded with its jobs, and its user's object knows
-
-
-def _raised(call: Callable[[], Any]) -> str | None:
-    """The first line of what a call raised, but for interrupts; Pasqal's own errors are no Exceptions."""
     try:
-        call()
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        return (str(error).splitlines() or [type(error).__name__])[0]
-    return None
+        batch.close()
+    except Exception as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0]
+        hooks.warn(f"batch {batch.id} is not closed: {said}")
 
 
 def _of_run(job: Job) -> list[Calibration]:
