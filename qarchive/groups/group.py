@@ -13,7 +13,7 @@ from ..errors import BadInput, JobFailed, NotFinished, NotFound, QArchiveError
 from ..index import GroupRow, Member
 from ..job import Job
 from ..library import Library, moment_of
-from ..providers import registry
+from ..providers import hooks, registry
 from ..providers.base import Cloud
 from ..stage import Stage
 from ..values import Link
@@ -132,17 +132,19 @@ class Group:
         """Send the unsent jobs, and do not wait for those in clouds: `archive.sync()` or `track_progress` asks later."""
         self._run(self._unsent(False), Means(concurrent_job_count, waits=False), client)
 
-    def rerun_failed_sequential(self, delay: float = 0, replace_failed_jobs: bool = True, *, client: Any = None) -> None:
+    def rerun_failed_sequential(self, delay: float = 0, replace_failed_jobs: bool = True, *, backends: Sequence[Any] = (),
+                                client: Any = None) -> None:  # fmt: skip
         """Send failed jobs again, one after another: a further attempt of each; with `replace_failed_jobs=False` a new job."""
-        self._again(self._failed(lambda member: True), Means(1, delay), client, replace_failed_jobs)
+        self._again(self._failed(lambda member: True), Means(1, delay, tuple(backends)), client, replace_failed_jobs)
 
-    def rerun_failed_parallel(self, replace_failed_jobs: bool = True, *, client: Any = None) -> None:
+    def rerun_failed_parallel(self, replace_failed_jobs: bool = True, *, backends: Sequence[Any] = (),
+                              client: Any = None) -> None:  # fmt: skip
         """The same, as many at once as clouds take."""
-        self._again(self._failed(lambda member: True), Means(), client, replace_failed_jobs)
+        self._again(self._failed(lambda member: True), Means(backends=tuple(backends)), client, replace_failed_jobs)
 
     def retry(self, *, id: str | Sequence[str] | None = None, status: str | None = None, min_runs: int | None = None,
               max_runs: int | None = None, start_date: datetime | str | None = None, end_date: datetime | str | None = None,
-              resend: bool = False, client: Any = None) -> None:  # fmt: skip
+              resend: bool = False, backends: Sequence[Any] = (), client: Any = None) -> None:  # fmt: skip
         """Send jobs again that failed or were refused, and that fit: a further attempt of each, which keeps the failed ones.
 
         `id` are ids of jobs, or the provider's own; `status` is one of the archive's; `min_runs` and `max_runs` bound the
@@ -150,7 +152,7 @@ class Group:
         answer, and may then run twice. Jobs that were never sent are not for this: `run_parallel` sends them.
         """
         fits = self._filter(id, status, min_runs, max_runs, moment_of("start_date", start_date), moment_of("end_date", end_date))
-        self._again(self._failed(fits, resend), Means(), client, replace=True)
+        self._again(self._failed(fits, resend), Means(backends=tuple(backends)), client, replace=True)
 
     def cancel(self, client: Any = None) -> list[Job]:
         """Ask clouds to cancel the jobs that are under way; those that were asked for. Unsent ones stay unsent.
@@ -526,11 +528,21 @@ class GroupFailed(JobFailed):
 
 def _close(batch: Any) -> None:
     """Close an open batch. What its SDK raises is warned of, since it must not hide what was raised or came out before."""
-    try:
-        batch.close()
-    except Exception as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0]
+    said = _raised(batch.close)
+    if said is not None:
         hooks.warn(f"batch {batch.id} is not closed: {said}")
+        _raised(batch.refresh)  # what became of it (TIMED_OUT) is recorded with its jobs, and its user's object knows
+
+
+def _raised(call: Callable[[], Any]) -> str | None:
+    """The first line of what a call raised, but for interrupts; Pasqal's own errors are no Exceptions."""
+    try:
+        call()
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:
+        return (str(error).splitlines() or [type(error).__name__])[0]
+    return None
 
 
 def _of_run(job: Job) -> list[Calibration]:

@@ -138,8 +138,10 @@ class _Map:
         unfinished = [sequence for sequence in maps if sequence not in ended]
         if unfinished:
             last = self.index.chain(self.group.id, self.library.id, unfinished[-1], -1)[-1]
+            alike = self._archived(self.library._store.value(starts[unfinished[-1]].id))[0] == identities[0]
+            what = "the backend or the options of this map" if alike else "the circuits of this map"
             reason = f"are not those of the map that was broken off after {last.first + last.size:,} circuits"
-            raise BadInput("the circuits of this map", reason, _HINT)
+            raise BadInput(what, reason, _HINT)
         return None, None
 
     def _described(self, item: Any) -> tuple[str, Link]:
@@ -190,7 +192,7 @@ class _Map:
         stage.commit(durable=True)
 
 
-_HINT = "give the same circuits in the same order, or map into another group"
+_HINT = "give the same circuits in the same order and the same way, or map into another group"
 
 
 def _decoded(blob: Any) -> Any:

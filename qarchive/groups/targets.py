@@ -47,7 +47,7 @@ class Targets:
         get = lambda link: self._library._store.value(link.digest)  # noqa: E731
         if "backend" not in snapshot or record["kind"] != "simulator":
             reason = "is no simulator, and cannot be made from the archive"
-            raise BadInput(f"the backend {record['backend']}", reason, "give it: `group.run_sequential(backends=[backend])`")
+            raise BadInput(f"the backend {record['backend']}", reason, "give it: `backends=[backend]`")
 
         def rebuild() -> Any:
             return provider.load_backend(get, record, get(snapshot["backend"]), snapshot.get("calibration"))

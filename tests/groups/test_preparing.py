@@ -19,7 +19,7 @@ import qarchive
 from qarchive.errors import BadInput, NotEncodable
 from qarchive.providers import hooks, registry
 
-HINT = "give the same circuits in the same order, or map into another group"
+HINT = "give the same circuits in the same order and the same way, or map into another group"
 
 
 @pytest.fixture
@@ -273,6 +273,9 @@ def test_a_map_that_was_broken_off_goes_on_with_the_same_circuits_alone(archive)
         with pytest.raises(BadInput) as caught:
             group.map(aer(), circuits, per_job=2)
         assert str(caught.value) == message
+    with pytest.raises(BadInput) as caught:
+        group.map(aer(), map(turned, range(5)), per_job=2, shots=7)
+    assert str(caught.value) == f"the backend or the options of this map: {broken}; {HINT}"
     assert group.map(aer(), map(turned, range(8)), per_job=3) == 8
     assert circuits_of(group) == [f"turned-{number}" for number in range(8)]
     assert [job.row.size for job in group] == [2, 2, 3, 1]

@@ -212,11 +212,26 @@ def test_a_backend_that_is_no_simulator_is_given_again_where_it_is_not_at_hand(f
             group.run_sequential()
         assert group.statuses() == ["PREPARED"] * 2
         reason = "the backend mine: is no simulator, and cannot be made from the archive"
-        assert told == [f"group scan: 2 jobs could not be sent ({reason}; give it: `group.run_sequential(backends=[backend])`)"]
+        assert told == [f"group scan: 2 jobs could not be sent ({reason}; give it: `backends=[backend]`)"]
     running = (
         "group = qarchive.open(path).group('scan')\ngroup.run_sequential(backends=[Mine()])\ntell(group.result().get_counts())"
     )
     assert run_script(CUSTOM + running, path=folder / "lab") == ["[{'000': 5}, {'001': 5}, {'010': 5}]"]
+
+
+class Broken(Bench):
+    def run(self, *args, **kwargs):
+        raise RuntimeError("the laser is off")
+
+
+def test_a_failed_job_is_retried_on_the_backend_that_is_given(archive):
+    group, ran = archive.group("scan"), []
+    group.add(Broken("first", ran), flipped(1), shots=5)
+    group.run_sequential()
+    assert group.statuses() == ["ERROR"]
+    group.retry(backends=[Bench("second", ran)])
+    assert [(job.status, job.backend, len(job.folded.attempts)) for job in group] == [("DONE", "second", 2)]
+    assert group.result().get_counts() == {"001": 5}
 
 
 def test_a_job_that_ran_in_the_context_of_a_group_can_be_retried(archive):
