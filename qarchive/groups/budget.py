@@ -25,6 +25,12 @@ class Budget:
         self.dearest: float | None = None
         self._seen: set[Link] = set()  # attempts that are counted
 
+    def check(self, provider: Cloud) -> None:
+        """Raises BadInput for a cloud that never says what a job costs."""
+        if not provider.tells_costs:
+            reason = f"the cloud of {provider.name} does not say what a job costs"
+            raise BadInput(f"max_cost={self.most:g}", reason, "run without it")
+
     def count(self, library: Library, jobs: Iterable[bytes]) -> None:
         """Count the ended attempts of jobs, each once; what runs here costs nothing."""
         for job in jobs:

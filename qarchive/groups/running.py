@@ -185,6 +185,8 @@ class Run:
             return self._lanes.setdefault("here", Lane("this computer", None, None, None, self._at_once))
         key = (provider.name, record["backend"])
         if key not in self._lanes:
+            if self._means.budget is not None:
+                self._means.budget.check(provider)
             try:
                 device = self._targets.of(unit.members[0], record)
                 client = provider.client_of(device)
@@ -200,6 +202,8 @@ class Run:
     def _lane_of_backend(self, backend: Any) -> Lane:
         provider = registry.owner(backend)
         if isinstance(provider, Cloud) and provider.elsewhere(backend):
+            if self._means.budget is not None:
+                self._means.budget.check(provider)
             return Lane(str(getattr(backend, "name", provider.name)), provider, provider.client_of(backend), backend)
         return Lane(str(getattr(backend, "name", type(backend).__name__)), None, None, backend, self._at_once)
 

@@ -348,6 +348,7 @@ class Cloud(Provider):
     A *client* is the SDK's own object that talks to the cloud, with the user's credentials in it.
     """
 
+    tells_costs = False  # whether `cost` is ever known
     together = False  # whether jobs that were prepared by one call are sent by one request (a batch)
 
     def elsewhere(self, native: Any) -> bool:

@@ -25,6 +25,7 @@ class IBMProvider(Inputs, Cloud):
 
     name = PROVIDER
     extra = "ibm"
+    tells_costs = True
 
     def __init__(self, local: Any):
         self._local = local
