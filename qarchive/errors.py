@@ -66,6 +66,16 @@ class SameName(Ambiguous):
         QArchiveError.__init__(self, f"{number} groups are called {name} ({', '.join(candidates)}); {hint}")
 
 
+class SameCircuit(Ambiguous):
+    """Several circuits of a group that are equal to the one that was asked for. `places` are their indices."""
+
+    def __init__(self, places: list[int]):
+        self.places = places
+        self.prefix, self.candidates = "the circuit", [str(place) for place in places]
+        shown = ", ".join(self.candidates[:10]) + (", ..." if len(places) > 10 else "")
+        QArchiveError.__init__(self, f"{len(places)} circuits of the group are equal to this one: {shown}; give an index")
+
+
 class Damaged(QArchiveError):
     """Bytes on disk that are not what was written. Nothing is returned in their place."""
 
@@ -145,6 +155,23 @@ class JobFailed(QArchiveError):
     def __init__(self, job: str, status: str, error: str):
         self.job, self.status, self.error = job, status, error
         super().__init__(f"job {job} ended as {status} without a result: {error or 'the provider gave no reason'}")
+
+
+class GroupNotFinished(NotFinished):
+    """A group of which some jobs are not done."""
+
+    def __init__(self, group: str, what: str):
+        self.group, self.what = group, what
+        QArchiveError.__init__(self, f"group {group} is not finished ({what}); `result(partial=True)` takes what is there")
+
+
+class GroupFailed(JobFailed):
+    """A group of which some jobs ended without a result."""
+
+    def __init__(self, group: str, what: str):
+        self.group, self.what = group, what
+        QArchiveError.__init__(self, f"group {group} has no whole result ({what}); `retry()` sends them again, "
+                                     "`result(partial=True)` takes what is there")  # fmt: skip
 
 
 class NotAnswered(QArchiveError):

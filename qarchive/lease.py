@@ -31,6 +31,7 @@ class Lease:
     def __init__(self, path: Path, lock: FileLock | None, fd: int, end: int):
         self._process, self._fd, self._lock, self._id = os.getpid(), fd, lock, pack.pack_id(path)
         self.path, self.end, self.synced = path, end, 0
+        self._blobs = 0  # appended through this lease
         self._syncing = threading.Lock()
         self._failure: OSError | None = None
         self._compressor = zstandard.ZstdCompressor(level=pack.LEVEL, write_checksum=True, write_content_size=True)
@@ -41,13 +42,14 @@ class Lease:
 
     @property
     def full(self) -> bool:
-        return self.end >= pack.SEAL_SIZE
+        return self.end >= pack.SEAL_SIZE or self._blobs >= pack.SEAL_BLOBS
 
     def append(self, blobs: list[pack.Blob]) -> None:
         """Write one commit. It is not yet on the disk: `sync` is. After any exception the pack must be given up."""
         data = pack.build(self._id, self.end, self.synced, blobs, self._compressor)
         disk.append(self._fd, data)
         self.end += len(data)
+        self._blobs += len(blobs)
 
     def sync(self, end: int | None = None) -> None:
         """Return when the commits up to byte `end` (None: all so far) would survive a power cut, and the pack's name too.

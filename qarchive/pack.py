@@ -19,6 +19,7 @@ from .errors import Damaged, NewerFormat, NotCanonical, NotEncodable
 
 VERSION = 1
 SEAL_SIZE = 64 << 20  # a pack that has grown to this is sealed
+SEAL_BLOBS = 1 << 17  # and one that has so many: its directory must fit into memory with room to spare
 FRAME_SIZE = 1 << 20  # blobs share a frame up to this many raw bytes
 MAX_HEADER = 64 << 20  # of a commit's header: what it lists is read into memory before anything else is known
 LEVEL = 3

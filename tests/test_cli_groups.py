@@ -424,7 +424,6 @@ def test_on_a_terminal_there_is_a_bar_and_deleting_asks(lab):
 
     code, out, shown = terminal("run", "later")
     assert (code, out) == (0, "group later: 3 jobs, 3 circuits (3 done)\n  circuits 0-2: done\n")
-    pytest.importorskip("tqdm")
     assert "100%" in shown and "3/3" in shown and "Successful: 3, Failed: 0" in shown
     code, out, shown = terminal("delete", "later", answer=b"n\n")
     plan = "qarchive: group later is deleted, with 0 jobs not sent; 3 executed jobs stay (--jobs deletes all)\n"
@@ -469,7 +468,7 @@ def test_delete_takes_a_time_or_all(lab):
 @pytest.fixture
 def cloud(monkeypatch):
     """Quandela's loopback cloud, with saved credentials, and a group of two jobs for it."""
-    perceval = pytest.importorskip("perceval")
+    import perceval
     from quandela_server import QuandelaServer
 
     monkeypatch.setattr(perceval.RemoteJob, "STATUS_REFRESH_DELAY", 0)
@@ -536,7 +535,7 @@ def test_ctrl_c_leaves_jobs_in_a_cloud_under_way(cloud, tmp_path):
 
 @pytest.mark.filterwarnings("ignore:The SamplerV2 class is deprecated")
 def test_a_session_in_which_jobs_were_sent_is_closed_once(tmp_path):
-    runtime = pytest.importorskip("qiskit_ibm_runtime")
+    import qiskit_ibm_runtime as runtime
     from ibm_server import IBMServer
     from qiskit import generate_preset_pass_manager
 

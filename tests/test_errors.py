@@ -5,8 +5,6 @@ import pickle
 import pytest
 
 from qarchive import errors
-from qarchive.groups.combined import SameCircuit
-from qarchive.groups.group import GroupFailed, GroupNotFinished
 
 EXAMPLES = [
     errors.BadInput("what", "reason", "hint"),
@@ -23,9 +21,9 @@ EXAMPLES = [
     errors.NotFinished("abcd", "RUNNING"),
     errors.JobFailed("abcd", "ERROR", "reason"),
     errors.NotAnswered(2, "reason"),
-    SameCircuit([1, 2]),
-    GroupNotFinished("vqe", "circuit 0: not sent"),
-    GroupFailed("vqe", "circuit 0: failed"),
+    errors.SameCircuit([1, 2]),
+    errors.GroupNotFinished("vqe", "circuit 0: not sent"),
+    errors.GroupFailed("vqe", "circuit 0: failed"),
 ]
 
 

@@ -52,7 +52,7 @@ def test_every_example_is_run_here():
 
 
 def test_three_scripts_prepare_run_and_analyse_perceval_s_own_example(monkeypatch, capsys):
-    perceval = pytest.importorskip("perceval")
+    import perceval
     from quandela_server import QuandelaServer
 
     monkeypatch.setattr(perceval.RemoteJob, "STATUS_REFRESH_DELAY", 0)
@@ -68,7 +68,6 @@ def test_three_scripts_prepare_run_and_analyse_perceval_s_own_example(monkeypatc
 
 
 def test_circuits_are_mapped_run_and_joined():
-    pytest.importorskip("qiskit_aer")
     with qarchive.open("lab") as archive:
         found = example("group.map(", **sweep(archive))
         group, result = found["group"], found["result"]
@@ -80,8 +79,8 @@ def test_circuits_are_mapped_run_and_joined():
 
 
 def test_an_executor_of_dask_runs_a_group():
-    pytest.importorskip("qiskit_aer")
-    distributed = pytest.importorskip("dask.distributed")
+    from dask import distributed
+
     client = partial(distributed.Client, processes=False, n_workers=1, threads_per_worker=1, dashboard_address=None)
     with qarchive.open("lab") as archive:
         group, given = archive.group("sweep"), sweep(archive, 4)
@@ -92,7 +91,6 @@ def test_an_executor_of_dask_runs_a_group():
 
 @pytest.mark.filterwarnings("ignore::qarchive.errors.ArchiveWarning")
 def test_an_open_batch_of_pasqal_s_belongs_to_a_group():
-    pytest.importorskip("pasqal_cloud")
     from pasqal_server import PasqalServer
     from pulser import Pulse, Register, Sequence
     from pulser.devices import MockDevice

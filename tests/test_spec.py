@@ -72,8 +72,8 @@ def test_limits_are_those_of_the_code():
         "bytes of a trailer": codec.MAX_BYTES,
         "length of a tag, of a kind": 64,
     }
-    assert "A pack that has reached 64 MiB is sealed" in section("Writing")
-    assert pack.SEAL_SIZE == 64 << 20
+    assert "A pack that has reached 64 MiB is sealed, and one to which a writer has added 131072 blobs" in section("Writing")
+    assert (pack.SEAL_SIZE, pack.SEAL_BLOBS) == (64 << 20, 131072)
     assert "Blobs should share a frame\n  up to 1 MiB" in section("Packs")
     assert pack.FRAME_SIZE == 1 << 20
 

@@ -116,6 +116,15 @@ def test_a_commit_of_nothing_writes_nothing(store):
     assert store._lease.end == 0
 
 
+def test_a_pack_of_many_small_blobs_is_sealed_before_its_directory_is_large(store, monkeypatch):
+    monkeypatch.setattr(pack, "SEAL_BLOBS", 20)
+    for number in range(30):
+        store.commit(building.build(number).blobs, durable=False)
+    store.flush()
+    sizes = [sum(len(commit.entries) for commit in pack.sealed_commits(path) or ()) for path in store.packs.iterdir()]
+    assert len(sizes) > 1 and all(0 <= size < 20 + 10 for size in sizes) and sorted(sizes)[-1] >= 20
+
+
 def test_a_pack_is_sealed_when_it_has_grown_to_its_size_and_another_is_begun(store, monkeypatch):
     monkeypatch.setattr(pack, "SEAL_SIZE", 5000)
     jobs = [building.build(number, size=900) for number in range(12)]

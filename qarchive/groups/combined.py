@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import Ambiguous, BadInput, JobFailed, MissingExtra, NotFinished, NotFound
+from ..errors import BadInput, JobFailed, MissingExtra, NotFinished, NotFound, SameCircuit
 from ..index import GroupRow, Member
 from ..job import Job
 from ..library import Library
@@ -14,16 +14,6 @@ from ..stage import Stage
 from .reporting import Stretch
 
 _WITH_RESULT = frozenset({"DONE", "PARTIAL"})
-
-
-class SameCircuit(Ambiguous):
-    """Several circuits of a group that are equal to the one that was asked for. `places` are their indices."""
-
-    def __init__(self, places: list[int]):
-        self.places = places
-        self.prefix, self.candidates = "the circuit", [str(place) for place in places]
-        shown = ", ".join(self.candidates[:10]) + (", ..." if len(places) > 10 else "")
-        super(Ambiguous, self).__init__(f"{len(places)} circuits of the group are equal to this one: {shown}; give an index")
 
 
 @dataclass(frozen=True)

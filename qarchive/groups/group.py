@@ -9,24 +9,21 @@ from typing import Any
 from .. import clouds, membership, records, scope
 from ..calibration import Calibration, Drift, compare
 from ..clouds import Clients
-from ..errors import BadInput, JobFailed, NotFinished, NotFound, QArchiveError
+from ..errors import BadInput, GroupFailed, GroupNotFinished
 from ..index import GroupRow, Member
 from ..job import Job
 from ..library import Library, moment_of
-from ..providers import hooks, registry
-from ..providers.base import Cloud
+from ..providers import registry
 from ..stage import Stage
 from ..values import Link
-from . import preparing, selecting
+from . import ending, preparing, selecting
 from .budget import Budget
 from .combined import GroupResult
 from .reporting import Bar, Report, bars, progress, standing, stretches
 from .running import Means, Run
 from .sending import ACTIVE, FAILED, UNSENT
-from .targets import Targets, snapshot
+from .targets import Targets, clients_of
 from .workers import made
-
-_BATCHES = ("batch", "session")
 
 
 class Group:
@@ -151,7 +148,8 @@ class Group:
         shots, `start_date` and `end_date` the creation, as in Pasqal's RebatchFilters. `resend` adds those of them that got no
         answer, and may then run twice. Jobs that were never sent are not for this: `run_parallel` sends them.
         """
-        fits = self._filter(id, status, min_runs, max_runs, moment_of("start_date", start_date), moment_of("end_date", end_date))
+        dates = moment_of("start_date", start_date), moment_of("end_date", end_date)
+        fits = selecting.filtered(self._library, self._row, id, status, min_runs, max_runs, *dates)
         self._again(self._failed(fits, resend), Means(backends=tuple(backends)), client, replace=True)
 
     def cancel(self, client: Any = None) -> list[Job]:
@@ -159,14 +157,7 @@ class Group:
 
         Every job is tried. Raises BadInput where one is still under way and cannot be cancelled: it runs on this computer, say.
         """
-        clients, asked, problems = self._clients(client), [], {}
-        for member in self._of(ACTIVE):
-            job = self._library._job(member.id)
-            try:
-                self._cancel(job, clients)
-                asked.append(job)
-            except QArchiveError as error:
-                problems[member.id] = error
+        asked, problems = ending.cancel(self._library, self._of(ACTIVE), self._clients(client))
         self.update(client)
         left = [str(problems[member.id]) for member in self._of(ACTIVE) if member.id in problems]
         if left:
@@ -181,22 +172,7 @@ class Group:
 
         Every one is tried. Raises BadInput where one is not closed, with its cloud's reason.
         """
-        clients, closed, problems = self._clients(client), [], []
-        held: dict[tuple[str, str], None] = {}
-        for member in self.members():
-            if member.status in UNSENT:
-                continue
-            folded = self._library._recorder.folded(member.id)
-            for attempt in folded.attempts:
-                for _, record in attempt.later:
-                    held |= {(folded.record["provider"], record[name]): None for name in _BATCHES if name in record}
-        for name, batch in held:
-            provider = registry.named(name)
-            try:
-                provider.close(clients.of(provider), batch)
-                closed.append(batch)
-            except QArchiveError as error:
-                problems.append(f"{batch} is not closed: {error}")
+        closed, problems = ending.close(self._library, self.members(), self._clients(client))
         if problems:
             raise BadInput(f"the group {self.name}", "; ".join(problems))
         return closed
@@ -213,7 +189,7 @@ class Group:
             try:
                 yield batch
             finally:
-                _close(batch)
+                ending.close_batch(batch)
         self.update(client)
 
     def rebatch(self, client: Any, batch: Any, filters: Any = None) -> Any:
@@ -416,16 +392,7 @@ class Group:
         return GroupResult(self._library, self._row, self.members(), failures)
 
     def _clients(self, client: Any) -> Clients:
-        """Raises BadInput for what is no client of a cloud."""
-        if callable(client) and not _is_native(client):
-            client = client()
-        if client is None:
-            given = next((target for target in self._prepared.values() if _client_of(target) is not None), None)
-            return Clients(None if given is None else (registry.owner(given), _client_of(given)))
-        found = _client_of(client)
-        if found is None:
-            raise BadInput(f"a {type(client).__name__}", "is no client of a cloud", "give one, or none")
-        return Clients((registry.owner(client), found))
+        return clients_of(client, self._prepared.values())
 
     def _unsent(self, resend: bool) -> Callable[[], Iterator[selecting.Unit]]:
         return lambda: selecting.unsent(self._library, self._row, resend)
@@ -437,23 +404,12 @@ class Group:
         if replace:
             self._run(units, means, client)
         else:
-            added = [self._copy(member) for unit in list(units()) for member in unit.members]
+            failed = [member for unit in units() for member in unit.members]
+            added = [preparing.copy(self._library, self._live(), member) for member in failed]
+            for old, new in zip(failed, added, strict=True):
+                if (old.author, old.sequence) in self._prepared:
+                    self._prepared[new.author, new.sequence] = self._prepared[old.author, old.sequence]
             self._run(lambda: (selecting.Unit((member,), UNSENT) for member in added), means, client)
-
-    def _copy(self, member: Member) -> Member:
-        """A new job like a failed one, at the end of the group, with the link to it."""
-        store = self._library._store
-        old, row = store.value(member.id), self._live()
-        stage = Stage(store)
-        place = membership.next_places(store, row).take(member.size)
-        fields = {name: old.get(name) for name in
-                  ("provider", "kind", "backend", "input", "config", "shots", "size", "labels")}  # fmt: skip
-        fields["prepared"] = snapshot(self._library, member, old) or None
-        job = stage.record(records.job_record(**fields, names=old.get("names", ()), parent=Link(member.id), member=place))
-        stage.commit(durable=False)
-        if (member.author, member.sequence) in self._prepared:
-            self._prepared[self._library.id, place["sequence"]] = self._prepared[member.author, member.sequence]
-        return store.index.member(job.digest)
 
     def _run(self, units: Callable[[], Iterator[selecting.Unit]], means: Means, client: Any) -> None:
         row, recorder = self._live(), self._library._recorder
@@ -473,77 +429,6 @@ class Group:
         finally:
             bar.close()
 
-    def _cancel(self, job: Job, clients: Clients) -> None:
-        provider = registry.named(job.provider)
-        attempt = job.folded.current
-        if not isinstance(provider, Cloud) or attempt.record is None or attempt.record["status"] == "RUNNING":
-            raise BadInput(f"job {job.id[:12]}", "it runs on this computer", "interrupt what runs it")
-        if attempt.provider_job is None:
-            raise BadInput(f"job {job.id[:12]}", "its sending got no answer", "`qarchive recover` looks for it")
-        origin = clouds.origin(self._library._recorder, Link(bytes.fromhex(job.id)), attempt)
-        provider.cancel(clients.of(provider), attempt.provider_job, origin)
-
-    def _filter(self, id: Any, status: Any, least: Any, most: Any, since: Any, until: Any) -> Callable[[Member], bool]:
-        if status is not None and status not in FAILED | {"REFUSED"}:
-            known = ", ".join(sorted(FAILED | {"REFUSED"}))
-            raise BadInput(f"the status {status!r}", "is none of a job that is retried", f"it is one of {known}")
-        chosen = None
-        if id is not None:
-            asked = {each: bytes.fromhex(self._library.job(each).id) for each in ([id] if isinstance(id, str) else id)}
-            chosen = set(asked.values())
-            strangers = [each for each, job in asked.items()
-                         if (found := self._library._store.index.member(job)) is None or found.group != self._row.id]  # fmt: skip
-            if strangers:
-                raise NotFound(f"job {strangers[0]}", f"group {self.name}", "`report()` says how its jobs stand")
-
-        def fits(member: Member) -> bool:
-            if (chosen is not None and member.id not in chosen) or status not in (None, member.status):
-                return False
-            if (since is not None and member.created < since) or (until is not None and member.created >= until):
-                return False
-            shots = self._library._store.value(member.id)["shots"] if (least, most) != (None, None) else None
-            return (least is None or (shots is not None and shots >= least)) and (
-                most is None or (shots is not None and shots <= most)
-            )
-
-        return fits
-
-
-class GroupNotFinished(NotFinished):
-    """A group of which some jobs are not done."""
-
-    def __init__(self, group: str, what: str):
-        self.group, self.what = group, what
-        QArchiveError.__init__(self, f"group {group} is not finished ({what}); `result(partial=True)` takes what is there")
-
-
-class GroupFailed(JobFailed):
-    """A group of which some jobs ended without a result."""
-
-    def __init__(self, group: str, what: str):
-        self.group, self.what = group, what
-        QArchiveError.__init__(self, f"group {group} has no whole result ({what}); `retry()` sends them again, "
-                                     "`result(partial=True)` takes what is there")  # fmt: skip
-
-
-def _close(batch: Any) -> None:
-    """Close an open batch. What its SDK raises is warned of, since it must not hide what was raised or came out before."""
-    said = _raised(batch.close)
-    if said is not None:
-        hooks.warn(f"batch {batch.id} is not closed: {said}")
-        _raised(batch.refresh)  # what became of it (TIMED_OUT) is recorded with its jobs, and its user's object knows
-
-
-def _raised(call: Callable[[], Any]) -> str | None:
-    """The first line of what a call raised, but for interrupts; Pasqal's own errors are no Exceptions."""
-    try:
-        call()
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:
-        return (str(error).splitlines() or [type(error).__name__])[0]
-    return None
-
 
 def _of_run(job: Job) -> list[Calibration]:
     """The calibrations of the time of sending and of running."""
@@ -552,17 +437,3 @@ def _of_run(job: Job) -> list[Calibration]:
 
 def _budget(most: float | None) -> Budget | None:
     return None if most is None else Budget(most)
-
-
-def _is_native(thing: Any) -> bool:
-    try:
-        registry.owner(thing)
-    except BadInput:
-        return False
-    return True
-
-
-def _client_of(native: Any) -> Any:
-    """The client in an SDK's object; None where it runs here."""
-    provider = registry.owner(native)
-    return provider.client_of(native) if isinstance(provider, Cloud) else None

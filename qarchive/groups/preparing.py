@@ -14,6 +14,7 @@ from ..providers.base import Divisible, Provider
 from ..stage import Stage
 from ..values import Link
 from .locks import Lock
+from .targets import snapshot
 
 PER_JOB = 100  # circuits or PUBs of a job, where the target declares no limit
 _CALLS = ("run", "execute_async", "create_batch")  # what starts an SDK's object, by its name
@@ -89,6 +90,19 @@ def halve(library: Library, member: Member, group: GroupRow, device: Any) -> lis
     halves = [prepare(library, stage, places, target, *parts.call(items[part])) for part in (slice(half), slice(half, None))]
     stage.commit(durable=True)
     return [job for jobs in halves for job in jobs]
+
+
+def copy(library: Library, group: GroupRow, member: Member) -> Member:
+    """A new job like a failed one, at the end of the group, with the link to it."""
+    store = library._store
+    old, stage = store.value(member.id), Stage(store)
+    place = membership.next_places(store, group).take(member.size)
+    fields = {name: old.get(name) for name in
+              ("provider", "kind", "backend", "input", "config", "shots", "size", "labels")}  # fmt: skip
+    fields["prepared"] = snapshot(library, member, old) or None
+    job = stage.record(records.job_record(**fields, names=old.get("names", ()), parent=Link(member.id), member=place))
+    stage.commit(durable=False)
+    return store.index.member(job.digest)
 
 
 class _Map:

@@ -125,6 +125,7 @@ class Run:
             found = self._next(units)
             if found is None:
                 return
+            interrupts.listen()  # an SDK may have been loaded
             self._start(*found)
             self._recorder.settle()
 

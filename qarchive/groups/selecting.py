@@ -1,10 +1,12 @@
 """Which jobs of a group are to be sent: the unsent ones, or those that failed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from ..errors import BadInput, NotFound
 from ..index import GroupRow, Member
 from ..library import Library
+from ..values import Timestamp
 from .sending import CUT_OFF, FAILED, UNSENT, was_cut_off
 from .targets import together
 
@@ -68,3 +70,31 @@ def _units(library: Library, group: GroupRow, wanted: Callable[[Member], bool], 
                 yield Unit((member,), allowed)
     if gathered:
         yield Unit(tuple(gathered), allowed)
+
+
+def filtered(library: Library, group: GroupRow, id: str | Sequence[str] | None, status: str | None, least: int | None,
+             most: int | None, since: Timestamp | None, until: Timestamp | None) -> Callable[[Member], bool]:  # fmt: skip
+    """Whether a job is one of those that `Group.retry` names. Raises BadInput, NotFound."""
+    if status is not None and status not in FAILED | {"REFUSED"}:
+        known = ", ".join(sorted(FAILED | {"REFUSED"}))
+        raise BadInput(f"the status {status!r}", "is none of a job that is retried", f"it is one of {known}")
+    chosen = None
+    if id is not None:
+        asked = {each: bytes.fromhex(library.job(each).id) for each in ([id] if isinstance(id, str) else id)}
+        chosen = set(asked.values())
+        strangers = [each for each, job in asked.items()
+                     if (found := library._store.index.member(job)) is None or found.group != group.id]  # fmt: skip
+        if strangers:
+            raise NotFound(f"job {strangers[0]}", f"group {group.name}", "`report()` says how its jobs stand")
+
+    def fits(member: Member) -> bool:
+        if (chosen is not None and member.id not in chosen) or status not in (None, member.status):
+            return False
+        if (since is not None and member.created < since) or (until is not None and member.created >= until):
+            return False
+        shots = library._store.value(member.id)["shots"] if (least, most) != (None, None) else None
+        return (least is None or (shots is not None and shots >= least)) and (
+            most is None or (shots is not None and shots <= most)
+        )
+
+    return fits

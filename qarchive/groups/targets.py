@@ -1,6 +1,6 @@
 """Which of the SDKs' objects runs a job of a group: what its user gives, what it was prepared with, or what the archive makes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..clouds import Clients
@@ -84,3 +84,33 @@ def together(record: Mapping[str, Any]) -> bool:
     """Whether the jobs of the call that prepared this one are sent by one request."""
     provider = registry.named(record["provider"])
     return isinstance(provider, Cloud) and provider.together
+
+
+def clients_of(client: Any, prepared: Iterable[Any]) -> Clients:
+    """The client that a user gives, or what a function of his makes; without one that of what jobs were prepared with here.
+
+    Raises BadInput for what is no client of a cloud.
+    """
+    if callable(client) and not _is_native(client):
+        client = client()
+    if client is None:
+        given = next((target for target in prepared if _client_in(target) is not None), None)
+        return Clients(None if given is None else (registry.owner(given), _client_in(given)))
+    found = _client_in(client)
+    if found is None:
+        raise BadInput(f"a {type(client).__name__}", "is no client of a cloud", "give one, or none")
+    return Clients((registry.owner(client), found))
+
+
+def _client_in(native: Any) -> Any:
+    """The client in an SDK's object; None where it runs here."""
+    provider = registry.owner(native)
+    return provider.client_of(native) if isinstance(provider, Cloud) else None
+
+
+def _is_native(thing: Any) -> bool:
+    try:
+        registry.owner(thing)
+    except BadInput:
+        return False
+    return True

@@ -13,7 +13,7 @@ from group_runs import Apart, Watched, aer, attempts_of, failing, flipped, lab, 
 
 from qarchive import codec, pack, records
 from qarchive.errors import BadInput
-from qarchive.groups import workers
+from qarchive.groups import preparing, workers
 from qarchive.groups.running import Means
 from qarchive.values import Link
 
@@ -206,9 +206,10 @@ def test_a_copy_of_a_failed_job_runs_in_such_a_worker_too(archive):
     group = archive.group("scan")
     group.add(strict(), failing(), shots=5)
     group.run_sequential()
-    copies = [group._copy(member) for member in group._of({"ERROR"})]
+    [failed] = group.members()
+    copy = preparing.copy(archive, archive._store.index.groups("scan")[0], failed)
     group.run_parallel(executor=Apart(archive.path))
-    assert [attempts_of(job) for job in group] == [["ERROR"], ["ERROR"]] and group[1].id == copies[0].id.hex()
+    assert [attempts_of(job) for job in group] == [["ERROR"], ["ERROR"]] and group[1].id == copy.id.hex()
 
 
 def _hostile(change):
