@@ -1,17 +1,29 @@
 """Fixtures shared by the tests of the store. Helpers stand in `building.py` and `crashes.py`, beside this file."""
 
 import os
+import signal
 import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from qarchive import redact
 from qarchive.store import Store
 
 # A busy machine is no reason to fail: nothing here is timed.
 settings.register_profile("qarchive", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("qarchive")
+
+# A shell that starts us in the background has interrupts ignored, and processes that we interrupt would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch):
+    """What one test has taught is secret is none in the next: a loopback server may get the address of an earlier one."""
+    monkeypatch.setattr(redact, "_known", ())
 
 
 @pytest.fixture
