@@ -58,12 +58,16 @@ class Member(NamedTuple):
     first: int  # the place of its first circuit among those of that call
     id: bytes
     size: int  # circuits
-    mapped: bool  # whether a `map` added it
-    created: Timestamp
+    mapped: int  # whether a `map` added it
+    created_ns: int  # UTC
     status: str
     backend: str
     error: str
     replaces: bytes | None
+
+    @property
+    def created(self) -> Timestamp:
+        return Timestamp(self.created_ns)
 
     @property
     def place(self) -> tuple[str, int, int, bytes]:
@@ -163,19 +167,19 @@ class Index(Catalog):
         """Jobs of a group in order, without those that others have replaced; `after` is the place of the last one seen."""
         where, values = (" AND (author, sequence, first, job) > (?, ?, ?, ?)", after) if after else ("", ())
         sql = f"SELECT {_MEMBER} FROM members WHERE grp = ? {where} AND {_NOT_REPLACED} {_IN_ORDER} LIMIT ?"
-        return self.ask(lambda db: [_member(*row) for row in db.execute(sql, (group, *values, limit))])
+        return self.ask(lambda db: [Member._make(_checked(row)) for row in db.execute(sql, (group, *values, limit))])
 
     def chain(self, group: bytes, author: str, sequence: int, limit: int, after: int = -1) -> list[Member]:
         """The jobs that a map has added, in order, as it added them; `after` is the `first` of the last one seen."""
         sql = (f"SELECT {_MEMBER} FROM members WHERE grp = ? AND author = ? AND sequence = ? AND first > ? AND mapped "
                f"AND replaces IS NULL {_IN_ORDER} LIMIT ?")  # fmt: skip
         values = (group, author, sequence, after, limit)
-        return self.ask(lambda db: [_member(*row) for row in db.execute(sql, values)])
+        return self.ask(lambda db: [Member._make(_checked(row)) for row in db.execute(sql, values)])
 
     def member(self, job: bytes) -> Member | None:
         """The place of a job in its group; None where it has none, or was replaced."""
         sql = f"SELECT {_MEMBER} FROM members WHERE job = ? AND {_NOT_REPLACED}"
-        return self.ask(lambda db: next((_member(*row) for row in db.execute(sql, (job,))), None))
+        return self.ask(lambda db: next((Member._make(_checked(row)) for row in db.execute(sql, (job,))), None))
 
     def tally(self, group: bytes) -> dict[str, tuple[int, int]]:
         """{status: (jobs, circuits)} of a group, in no order."""
@@ -283,16 +287,10 @@ _IN_ORDER = "ORDER BY author, sequence, first, job"
 
 
 def _checked(columns: tuple) -> tuple:
-    *_, check = columns
-    columns = columns[:-1]
+    check, columns = columns[-1], columns[:-1]
     if check != seal(*columns):
         raise Corrupt
     return columns
-
-
-def _member(*columns) -> Member:
-    columns = _checked(columns)
-    return Member(*columns[:6], bool(columns[6]), Timestamp(columns[7]), *columns[8:])
 
 
 def _row(*columns) -> Row:

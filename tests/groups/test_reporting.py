@@ -11,14 +11,13 @@ from qiskit.providers.fake_provider import GenericBackendV2
 from qarchive import model
 from qarchive.groups.reporting import Bar, progress, stretches
 from qarchive.index import Member
-from qarchive.values import Timestamp
 
 MEMBERS = st.lists(st.tuples(st.sampled_from(model.STATUSES), st.sampled_from("ab"), st.sampled_from(["", "no credit left"]),
                              st.integers(1, 100)), max_size=30)  # fmt: skip
 
 
 def member(status, backend, error, size):
-    return Member(b"g", "author", 1, 0, b"id", size, False, Timestamp(0), status, backend, error, None)
+    return Member(b"g", "author", 1, 0, b"id", size, 0, 0, status, backend, error, None)
 
 
 @given(MEMBERS)
