@@ -6,11 +6,13 @@ import signal
 import time
 import uuid
 
+import numpy as np
 import pytest
 from group_runs import Script, aer, attempts_of, circuits_of, flipped, lab, run_script, turned, warned
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from qiskit import QuantumCircuit
+from qiskit.circuit.library import UnitaryGate
 from qiskit.primitives import StatevectorSampler
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import SamplerV2
@@ -424,3 +426,13 @@ def test_the_memory_of_a_map_does_not_grow_with_its_circuits(folder):
     )
     few, many = map(int, lines[0].split())
     assert many < 1.5 * few + 1_000_000
+
+
+def test_a_circuit_with_a_matrix_of_four_megabytes_is_prepared_whole(archive):
+    circuit = QuantumCircuit(9)
+    circuit.append(UnitaryGate(np.eye(512)), range(9))
+    circuit.measure_all()
+    group = archive.group("wide")
+    group.add(aer(), circuit, shots=3)
+    group.run_sequential()
+    assert group.result().get_counts(circuit) == {"0" * 9: 3}

@@ -437,3 +437,8 @@ def test_importing_the_providers_loads_no_sdk():
     )
     root = codec.__file__.rpartition("/qarchive/")[0]
     assert subprocess.run([sys.executable, "-c", code, root], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_long_array_that_is_read_backwards_comes_back():
+    values = np.arange(300_000, dtype=float)[::-1]
+    assert np.array_equal(Array.of(values).numpy(), values)
