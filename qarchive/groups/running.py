@@ -173,6 +173,10 @@ class Run:
         self._exhausted = unit is None
         return unit
 
+    def _queue(self, lane: Lane) -> deque[Unit]:
+        """Where a unit of a lane waits: any of several backends takes it."""
+        return self._shared if self._means.backends else lane.backlog
+
     def _drop(self, lane: Lane) -> None:
         while lane.backlog:
             lane.backlog.popleft()
@@ -265,7 +269,7 @@ class Run:
         if sent.word == "busy":
             lane.under_way -= 1
             lane.busy(sent.reason)
-            (self._shared if self._means.backends else lane.backlog).appendleft(unit)
+            self._queue(lane).appendleft(unit)
             self.reasons["busy"] = sent.reason
             return
         if sent.word == "size" and self._halved(unit, lane):
@@ -275,6 +279,7 @@ class Run:
             self._count(sent)
         if sent.word == "sent":
             lane.sent()
+            lane.under_way += len(unit.members) - 1  # each of them ends by itself
             for member in unit.members:
                 self._follow(member.id, lane)
             return
@@ -302,8 +307,7 @@ class Run:
         except BadInput:
             return False
         found = [self._library._store.index.member(link.digest) for link in halves]
-        queue = self._shared if self._means.backends else lane.backlog
-        queue.extendleft(Unit((member,), unit.allowed) for member in reversed(found))
+        self._queue(lane).extendleft(Unit((member,), unit.allowed) for member in reversed(found))
         return True
 
     def _follow(self, job: bytes, lane: Lane | None = None) -> None:
@@ -406,7 +410,7 @@ class Run:
         if found.word == "elsewhere":
             lane.under_way -= 1
             self._handing_over = True
-            (self._shared if self._means.backends else lane.backlog).appendleft(unit)
+            self._queue(lane).appendleft(unit)
             return
         self._was_sent(unit, lane, found)
 

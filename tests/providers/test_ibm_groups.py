@@ -31,13 +31,7 @@ def running():
 def server(running):
     server = running[0]
     yield server
-    server.limit(None)
-    server.release()
-    for job in tuple(server.jobs.values()):
-        server.wait(job.id)
-    server.jobs.clear()
-    server.jobs_seen.clear()
-    server.requests.clear()
+    server.renew()
     assert server._failures == []
 
 

@@ -217,6 +217,16 @@ class IBMServer:
             self._held = status
             self._changed.notify_all()
 
+    def renew(self) -> None:
+        """Forgets all jobs, once they have ended, and requests, for the next test on the same server: to start one takes long."""
+        self.limit(None)
+        self.release()
+        for job in tuple(self.jobs.values()):
+            self.wait(job.id)
+        self.jobs.clear()
+        self.jobs_seen.clear()
+        self.requests.clear()
+
     def fail_next(
         self,
         status: int | None = None,
