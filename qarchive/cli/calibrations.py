@@ -95,7 +95,7 @@ def diff(where: str | None, reference: str, other: str | None, now: bool, as_jso
         drifts = compare(one, last)
         if as_json:
             sides = [{"job": job.id, **_about(job, side)} for job, side in zip(jobs, (one, last))]
-            output.document("calibration-diff", one=sides[0], other=sides[1], figures=[_drift_json(drift) for drift in drifts])
+            output.document("calibration-diff", one=sides[0], other=sides[1], figures=[drift_json(drift) for drift in drifts])
         else:
             _show_diff(jobs, (one, last), drifts)
 
@@ -175,7 +175,8 @@ def _figure_json(figure: Figure) -> dict[str, Any]:
     return {"name": figure.name, "unit": figure.unit, **numbers}
 
 
-def _drift_json(drift: Drift) -> dict[str, Any]:
+def drift_json(drift: Drift) -> dict[str, Any]:
+    """What became of one figure, as JSON."""
     changes = [{"qubits": list(change.qubits), "before": change.before, "after": change.after,
                 "relative": change.relative if math.isfinite(change.relative) else None} for change in drift.changes]  # fmt: skip
     return {"name": drift.name, "unit": drift.unit, "before": drift.before, "after": drift.after, "changes": changes,
@@ -266,7 +267,7 @@ def _show_diff(jobs: list[Job], sides: tuple[Calibration, Calibration], drifts: 
     if moved:
         output.write()
         table = output.Table(("FIGURE", "BEFORE", "AFTER", "CHANGE", "MOVED", "MOST MOVED"), right=(1, 2, 3, 4), yielding=(5,))
-        table.write([_row(drift, sides[0].letter) for drift in moved])
+        table.write([drift_row(drift, sides[0].letter) for drift in moved])
     for drift in moved:
         for word, places in (("appeared", drift.appeared), ("vanished", drift.vanished)):
             if places:
@@ -278,7 +279,8 @@ def _show_diff(jobs: list[Job], sides: tuple[Calibration, Calibration], drifts: 
         output.write(f"{'unchanged' if moved else 'no figure moved'}: {', '.join(same)}")
 
 
-def _row(drift: Drift, letter: str) -> tuple[str, ...]:
+def drift_row(drift: Drift, letter: str) -> tuple[str, ...]:
+    """The cells of a figure that moved: name, medians, their change, how many places moved, and which moved most."""
     medians = (drift.before, drift.after)
     change = "" if None in medians else _percent(Change((), *medians).relative)
     most = ", ".join(f"{_places(each.qubits, letter)} {_percent(each.relative)}".strip() for each in drift.changes[:_MOVED])
