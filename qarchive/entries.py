@@ -3,7 +3,8 @@
 from functools import cache
 from typing import Any
 
-from . import codec, membership, model, records, scope
+from . import codec, config, membership, model, records, redact, scope
+from .code_state import code_state
 from .environment import environment
 from .pack import Blob
 from .providers import hooks
@@ -60,16 +61,18 @@ def put_further(stage: Stage, folded: model.Folded, execution: Execution) -> Lin
     """Stage a further attempt of an archived job, with what is sent otherwise than its record says."""
     job, number = folded.record, 1 + max((attempt.number for attempt in folded.attempts), default=0)
     other = {name: link for name in ("input", "config") if (link := getattr(execution, name)) != job[name]}
-    if execution.backend_name != job["backend"]:
-        other["on"] = records.plain_text(execution.backend_name)
+    if (name := records.plain_name(execution.backend_name)) != job["backend"]:
+        other["on"] = name
     return stage.record(_attempt(stage, Link(folded.id), number, execution, True, **other))
 
 
 def _attempt(stage: Stage, job: Link, number: int, execution: Execution, ours: bool, **other: Any) -> dict:
     surroundings = stage.put_again(_environment()) if ours else None
+    code = _code() if ours else None
     return records.attempt_record(
         job=job, number=number, backend=execution.backend, environment=surroundings, calibration=execution.calibration,
-        captured=execution.captured, gaps=stage.gaps, local=not execution.remote, **other)  # fmt: skip
+        captured=execution.captured, gaps=stage.gaps, local=not execution.remote,
+        code=code and stage.put_again(code), **other)  # fmt: skip
 
 
 def put_undescribed(stage: Stage, provider: Provider, target: Any, error: BaseException) -> Execution:
@@ -108,3 +111,13 @@ def complain_of(gaps: list[dict[str, str]]) -> None:
 def _environment() -> Blob:
     data = codec.encode(environment())
     return Blob("environment", codec.digest(data), data)
+
+
+@cache
+def _code() -> Blob | None:
+    """None where nothing is known of the code that runs, or its user wants none of it kept."""
+    found = code_state() if config.keeps_code() else {}
+    if not found:
+        return None
+    data = codec.encode(redact.tree(found))
+    return Blob("code", codec.digest(data), data)

@@ -52,7 +52,7 @@ def test_a_setting_comes_back_as_it_was_written_and_goes(home):
 def test_a_setting_that_there_is_not():
     with pytest.raises(BadInput) as caught:
         config.write("colour", "red")
-    assert str(caught.value) == "the setting 'colour': does not exist; the settings are archive, on_error"
+    assert str(caught.value) == (f"the setting 'colour': does not exist; the settings are {', '.join(config.SETTINGS)}")
 
 
 def test_a_value_that_it_cannot_have():

@@ -1,57 +1,18 @@
-"""Plain values as text for people, and as JSON for programs. Neither needs an SDK or numpy."""
+"""Plain values as text for people. None needs an SDK or numpy; as JSON they are in `json_forms`."""
 
-import json
 import math
-from base64 import b64encode
 from typing import Any
 
-from .. import columns
 from ..codec import ITEM_SIZES, Array, Chunked, Link, Timestamp, Typed
-from ..errors import NotCanonical
+from ..json_forms import JSON_FORMS as JSON_FORMS
+from ..json_forms import opened
+from ..json_forms import to_json as to_json
 from .output import clean
 
 LINE = 100  # characters that a list or map may take on one line
 FEW = 10  # items shown of a long list
 MANY = 20  # items that are all shown
 TEXT = 200  # characters shown of a long text
-
-JSON_FORMS = """\
-What JSON has no form for: {"$link": digest}, {"$time": ISO}, {"$bytes": base64}, {"$tuple": [...]}, {"$set": [...]},
-{"$map": [[key, value], ...]}, {"$complex": [re, im]}, {"$float": "nan"}, {"$array": dtype, "shape": [...], "data": [...]},
-{"$type": tag, "value": ...}, {"$chunked": bytes, "links": [...]}."""
-
-
-def to_json(value: Any) -> Any:
-    """A plain value as JSON can hold it; what it has no form for is a map whose first key begins with `$`."""
-    kind = type(value)
-    if kind is dict:
-        if all(type(key) is str and not key.startswith("$") for key in value):
-            return {key: to_json(item) for key, item in value.items()}
-        return {"$map": [[to_json(key), to_json(item)] for key, item in value.items()]}
-    if kind is list:
-        return [to_json(item) for item in value]
-    if kind is float and not math.isfinite(value):
-        return {"$float": str(value)}
-    if kind is complex:
-        return {"$complex": [to_json(value.real), to_json(value.imag)]}
-    if kind is bytes:
-        return {"$bytes": b64encode(value).decode()}
-    if kind is tuple:
-        return {"$tuple": [to_json(item) for item in value]}
-    if kind is set:
-        return {"$set": sorted((to_json(item) for item in value), key=json.dumps)}
-    if kind is Link:
-        return {"$link": str(value)}
-    if kind is Timestamp:
-        return {"$time": str(value)}
-    if kind is Typed:
-        return {"$type": value.tag, "value": to_json(_opened(value))}
-    if kind is Chunked:
-        return {"$chunked": value.length, "links": [str(link) for link in value.links]}
-    if kind is Array:
-        data = to_json(value.data) if type(value.data) is Chunked else to_json(value.tolist())
-        return {"$array": value.dtype, "shape": list(value.shape), "data": data}
-    return value
 
 
 def to_text(value: Any, full: bool = False, indent: str = "") -> str:
@@ -78,7 +39,7 @@ def to_text(value: Any, full: bool = False, indent: str = "") -> str:
     if kind is Timestamp:
         return f"time {value}"
     if kind is Typed:
-        return f"{clean(value.tag)} {to_text(_opened(value), full, indent)}"
+        return f"{clean(value.tag)} {to_text(opened(value), full, indent)}"
     if kind is Chunked:
         return f"bytes({value.length}) in {len(value.links)} chunks " + to_text(list(value.links), full, indent)
     if kind is Array:
@@ -95,7 +56,7 @@ def describe(value: Any) -> str:
     kind = type(value)
     if kind is Typed:
         if value.tag in ("counts", "memory"):
-            return describe(_opened(value))
+            return describe(opened(value))
         parts = value.value if type(value.value) is list else []
         array = next((part for part in parts if type(part) is Array), value.value)
         return f"{clean(value.tag)}, {describe(array)}"
@@ -104,18 +65,6 @@ def describe(value: Any) -> str:
     if kind in (dict, list, tuple, set):
         return f"{'map' if kind is dict else kind.__name__} of {len(value):,}"
     return f"{len(value):,} bytes" if kind is bytes else to_text(value)
-
-
-def _opened(value: Typed) -> Any:
-    """Columns as the dict or list that they stand for; as they are where they stand for none."""
-    try:
-        if value.tag == "counts":
-            return columns.unpack_counts(value)
-        if value.tag == "memory":
-            return columns.unpack_memory(value)
-    except NotCanonical:
-        pass  # of a stranger's making: shown as it is
-    return value.value
 
 
 def _array(array: Array, full: bool, indent: str) -> str:

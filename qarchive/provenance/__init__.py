@@ -1,0 +1,1 @@
+"""Provenance: what jobs are cited, signed, audited and handed on by."""
