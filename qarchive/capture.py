@@ -97,6 +97,8 @@ class Recorder:
 
         What runs inside of it is part of it, and not recorded again.
         """
+        if (player := scope.player()) is not None:
+            return player.run(provider, target, args, kwargs, send)
         here = scope.here()
         if here.prepare is not None:
             kwargs.pop("archive", True)
@@ -121,6 +123,8 @@ class Recorder:
 
         A job that is not archived is, with what its provider tells, once it is accepted.
         """
+        if (player := scope.player()) is not None:
+            return player.retry(provider, provider_job, target, send)
         if not self.wanted():
             return send()
         found = self.find(provider, provider_job)
@@ -129,6 +133,9 @@ class Recorder:
 
     def event(self, provider: Provider, provider_job: str, name: str, value: object = None) -> None:
         """Record, for good, that something happened to a job that is archived (its batch was closed). Warns, and never raises."""
+        if (player := scope.player()) is not None:
+            player.event(provider, provider_job, name, value)
+            return
         if not self.wanted():
             return
         try:
@@ -202,6 +209,8 @@ class Recorder:
 
     def record(self, provider: Provider, job: Any) -> Link:
         """Record an SDK job that runs or has ended; the same job again is the same record."""
+        if (player := scope.player()) is not None:
+            return player.record(provider, job)
         found = self._recorded(job)
         if found is None:
             found = self.find(provider, provider.job_id(job))
@@ -225,7 +234,7 @@ class Recorder:
 
     def resume(self, provider: Provider, job: Any) -> None:
         """Follow an SDK job that was archived in another process and is looked at again, if it has not ended there."""
-        if scope.here().paused:
+        if scope.here().paused or scope.player() is not None:
             return
         found = self.find(provider, provider.job_id(job))
         if found is None:
@@ -250,7 +259,8 @@ class Recorder:
 
     def folded(self, job: bytes) -> model.Folded:
         """All records of a job and what they add up to."""
-        return model.fold(job, {digest: self.store.value(digest) for digest in self.store.index.records(job)})
+        digests, foreign = self.store.index.records_by_origin(job)
+        return model.fold(job, {digest: self.store.value(digest) for digest in digests}, foreign)
 
     def follows(self, attempt: Link) -> bool:
         """Whether the outcome of an attempt is still awaited in this process."""
@@ -352,6 +362,8 @@ class Recorder:
 
     def prepare(self, stage: Stage, provider: Provider, target: Any, args: tuple, kwargs: dict) -> list[Link]:
         """Stage the jobs that a call would send; nothing is sent. Raises whatever keeps one of them from being recorded."""
+        if scope.player() is not None:
+            raise BadInput("a replay", "prepares no jobs", "add them to the group outside of it")
         self.store.prepare()
         before = len(stage.gaps)
         executions = provider.describe_all(stage, target, args, kwargs)

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from . import config
+from . import config, scope
 from .archive import Archive
 from .archive import open as open_archive
 from .errors import BadInput, MissingExtra
@@ -29,10 +29,14 @@ def autolog(archive: Archive | str | os.PathLike | bool | None = None) -> Archiv
     qiskit-ibm-runtime's fakes, `run` of the primitives of Qiskit and Aer, and what other providers declare. SDKs that are not
     installed are passed over. A class that overrides such a method is not seen: wrap its objects.
 
+    In a process that is replayed all of it is answered by recordings already, and this changes nothing.
+
     Returns the Archive, and None at the end. Raises what `qarchive.open` raises.
     """
     global _archive
     with _mutex:
+        if scope.is_played():
+            return None if archive is False else _opened(None if archive is True else archive)
         if archive is False:
             hooks.everywhere(None)
             hooks.restore()

@@ -25,6 +25,7 @@ class Scope:
     prepare: Callable[..., None] | None = None  # called in place of sending, with what would be recorded; it raises
     again: tuple[Link, ...] = ()  # the archived jobs of which what is sent inside is a further attempt
     started: Callable[[], None] | None = None  # called when that attempt is written, before it is sent
+    live: bool = False  # what runs inside does run, though the process is replayed
 
     def labels(self) -> dict[str, Any]:
         fields = {"group": self.group, "tags": sorted(set(self.tags)), "params": dict(self.params)}
@@ -32,6 +33,7 @@ class Scope:
 
 
 _OUTSIDE = Scope()
+_everywhere: Any = None  # the player (`replay.player.Player`) of the whole process
 _scope: ContextVar[Scope] = ContextVar("qarchive_scope", default=_OUTSIDE)
 hooks.carry(_scope)
 
@@ -39,6 +41,24 @@ hooks.carry(_scope)
 def here() -> Scope:
     """The scope that holds where this is called."""
     return _scope.get()
+
+
+def player() -> Any:
+    """Who answers, from recordings, for what would run where this is called; None where it does run."""
+    found = _scope.get()
+    return None if found.nested or found.live else _everywhere
+
+
+def is_played() -> bool:
+    """Whether a player answers for this process, wherever in it this is called."""
+    return _everywhere is not None
+
+
+def play_everywhere(player: Any) -> Any:
+    """Let `player` answer for all that would run in this process; None ends it. Who did before."""
+    global _everywhere
+    before, _everywhere = _everywhere, player
+    return before
 
 
 def nest() -> Token:

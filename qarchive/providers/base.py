@@ -18,6 +18,7 @@ from ..errors import BadInput
 from ..values import Link, Timestamp
 
 Get = Callable[[Link], Any]
+_VERSIONS = ("backend_version", "description", "packages", "version")
 
 
 class Stage(Protocol):
@@ -197,6 +198,10 @@ class Provider(ABC):
     rebuilds_alike = False  # whether `load_backend` makes the same of equal snapshots and configurations, whatever the input
     late_results = False  # whether a job that ended without a result may have one to read later
 
+    def saved_credentials(self) -> Iterable[str]:
+        """The credentials that its SDK keeps in files of this user's: none is ever given away. The SDK is not imported."""
+        return ()
+
     @abstractmethod
     def owns(self, native: Any) -> bool:
         """Whether `native` (a backend or a job) is this provider's; decided without importing the SDK."""
@@ -291,6 +296,16 @@ class Provider(ABC):
         """
         raise BadInput(f"a job of the provider {self.name}", "cannot be run again")
 
+    def load_call_elsewhere(self, get: Get, job: Mapping[str, Any], snapshot: Mapping[str, Any], backend: Any,
+                            logical: Callable[[], Any]) -> tuple[Any, tuple, dict]:  # fmt: skip
+        """As `load_call`, on a backend of the user's own choice, which may be another device than the job's.
+
+        What was compiled for one device is not run on another: `logical()`, what is attached to the job as "logical", or None, is
+        compiled in its place. `snapshot` is the plain value of the job's own backend. Raises BadInput where nothing can be
+        compiled, and as `load_call` does. Where inputs are compiled by the cloud, or for nothing, it is `load_call`.
+        """
+        return self.load_call(get, job, backend)
+
     # Groups
 
     def device_of(self, target: Any) -> Any:
@@ -324,10 +339,53 @@ class Provider(ABC):
         """
         raise BadInput(f"a {type(result).__name__}", f"it has no {what}")
 
-    def replay(self, native: Any, archive: Any) -> Any:
-        """An object of the class of `native` (a client, a connection) that answers from an `Archive`: no network, no
-        credentials, and nothing is sent. `native` may be this provider's name. Raises BadInput, MissingExtra."""
-        raise BadInput(f"the provider {self.name}", "has no client to answer for", "read its jobs with `archive.job(...)`")
+    # Replay
+
+    def asked(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> list[Execution]:
+        """What `describe_all` says, as far as it can be known without asking anybody anything: a replay is offline."""
+        return self.describe_all(stage, target, args, kwargs)
+
+    def alike(self, get: Get, job: Mapping[str, Any], snapshot: Link) -> dict[str, Any]:
+        """What must be equal where one execution stands for another, as plain values: "input", "config", "backend".
+
+        `job` has the fields of a job record, `snapshot` is its backend's. Names of circuits, tags and versions are no part of it.
+        """
+        return {"input": self.alike_input(get, job), "config": get(job["config"]),
+                "backend": [job["backend"], self.alike_backend(get, job, snapshot)]}  # fmt: skip
+
+    def alike_input(self, get: Get, job: Mapping[str, Any]) -> Any:
+        """The part of `alike` that says what runs: the identity of each circuit, or else the digest of the input."""
+        try:
+            return self.identities(get, job)
+        except BadInput:
+            return job["input"]
+
+    def alike_backend(self, get: Get, job: Mapping[str, Any], snapshot: Link) -> Any:
+        """The part of `alike` that says on what, beside its name: nothing of a device, all but its version of what runs here."""
+        value = get(snapshot)
+        if job["kind"] == "qpu" or type(value) is not dict:
+            return None
+        return {name: item for name, item in value.items() if name not in _VERSIONS}
+
+    def answer(self, target: Any, args: tuple, kwargs: dict, jobs: list[Any]) -> Any:
+        """What a call returns whose executions are these archived jobs (`qarchive.job.Job`), one for each that `asked` lists:
+        what `send` would have returned, offline. Raises MissingExtra, JobFailed."""
+        return self.load_job(jobs[0])
+
+    def replay(self, native: Any, player: Any) -> Any:
+        """An object with the interface of `native` (a backend, a primitive, a service, a client) whose executions, jobs and
+        devices are those of a `Player`: no network, no credentials, and nothing is sent. `native` may be this provider's name.
+
+        Raises BadInput, MissingExtra.
+        """
+        if isinstance(native, str):
+            raise BadInput(f"the provider {self.name}", "has no client to answer for", "give a backend or a primitive")
+        return self.wrap(native, player)
+
+    def stand_ins(self, player: Any) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        """(class, name of a method, what makes the new method of the old one) by which the SDK's own clients, made as their
+        users make them, answer from a `Player` while a whole process is replayed. Imports the SDK. Raises MissingExtra."""
+        return iter(())
 
     def entry_points(self) -> Iterator[tuple[type, str]]:
         """(class, name of a method) of every way to execute something, for `autolog`; imports the SDK. Raises MissingExtra.

@@ -44,10 +44,11 @@ def _renamed(code: CodeType) -> CodeType:
     return code.replace(co_filename=f"{code.co_filename} (importlib._bootstrap)", co_consts=inner)
 
 
-def everywhere(recorder: Recorder | None) -> None:
-    """Record every call of a replaced method; None ends it."""
+def everywhere(recorder: Recorder | None) -> Recorder | None:
+    """Record every call of a replaced method; None ends it. Who did before."""
     global _everywhere
-    _everywhere = recorder
+    before, _everywhere = _everywhere, recorder
+    return before
 
 
 def is_everywhere() -> bool:
@@ -242,6 +243,25 @@ def restore() -> None:
             if (kind, name) not in _lasting and kind.__dict__.get(name) is method:
                 setattr(kind, name, original)
                 del _replaced[kind, name]
+
+
+def stand_in(kind: type, name: str, replacement: Callable[[Callable], Callable]) -> Callable[[], None]:
+    """Put another method in front of what a class has now, replaced before or not; what takes it away again."""
+    with _mutex:
+        own = kind.__dict__.get(name)
+        method = replacement(getattr(kind, name) if own is None else own)
+        setattr(kind, name, method)
+
+    def undo() -> None:
+        with _mutex:
+            if kind.__dict__.get(name) is not method:
+                return  # somebody else's is in front of it
+            if own is None:
+                delattr(kind, name)
+            else:
+                setattr(kind, name, own)
+
+    return undo
 
 
 def replace(kind: type, name: str, replacement: Callable[[Callable], Callable], lasting: bool) -> None:

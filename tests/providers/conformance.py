@@ -237,41 +237,6 @@ class Conformance:
             self.same_input(args[0], untouched)
             assert list(kwargs) == options
 
-    def test_a_job_whose_result_nobody_asks_for_is_archived_when_the_interpreter_ends(self, tmp_path):
-        code = self.setup + textwrap.dedent(f"""
-            import qarchive
-            call(qarchive.open({str(tmp_path / "archive")!r}).wrap(target))
-        """)
-        subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONWARNINGS": "error"})
-        with qarchive.open(tmp_path / "archive") as archive:
-            (job,) = archive.jobs()
-            assert job.status in self.at_exit
-
-    def test_reading_needs_no_sdk(self, archive, tmp_path):
-        _, args, kwargs = self.calls()[0]
-        archive.wrap(self.target()).run(*args, **kwargs).result()
-        expected = repr(getattr(archive.job("latest"), self.reading)())
-        archive.close()
-        code = textwrap.dedent(f"""
-            import sys
-            for name in {self.blocked!r}:
-                sys.modules[name] = None
-            import qarchive
-            archive = qarchive.open({str(tmp_path / "archive")!r})
-            job = archive.job("latest")
-            assert repr(job.{self.reading}()) == {expected!r}, job.{self.reading}()
-            job.config, job.environment, job.backend_snapshot, job.calibrations, job.history, job.seal, job.gaps, job.text()
-            assert not archive.verify(deep=True).damaged
-            for ask in (lambda: job.input, job.result, job.native):
-                try:
-                    ask()
-                except qarchive.errors.MissingExtra as error:
-                    print(error)
-        """)
-        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-        assert len(done.stdout.splitlines()) == 3
-        assert done.stdout.count(f"is not installed; run `pip install 'qarchive[{self.extra}]'`") == 3
-
     extra = "aer"
 
     def test_an_input_that_cannot_be_captured_is_a_gap_and_a_warning_and_never_a_broken_run(self, archive, monkeypatch):
@@ -420,6 +385,45 @@ class Conformance:
         assert len(job.seal) == 64 and job.seal == archive.job(job.id).seal
         assert job.status in model.TERMINAL
         assert entries.described(ValueError("x")) == {"type": "builtins.ValueError", "message": "x"}
+
+
+class AcrossProcesses:
+    """What holds from one process to another, for one class of objects of each provider: a process costs seconds."""
+
+    def test_a_job_whose_result_nobody_asks_for_is_archived_when_the_interpreter_ends(self, tmp_path):
+        code = self.setup + textwrap.dedent(f"""
+            import qarchive
+            call(qarchive.open({str(tmp_path / "archive")!r}).wrap(target))
+        """)
+        subprocess.run([sys.executable, "-c", code], check=True, env=os.environ | {"PYTHONWARNINGS": "error"})
+        with qarchive.open(tmp_path / "archive") as archive:
+            (job,) = archive.jobs()
+            assert job.status in self.at_exit
+
+    def test_reading_needs_no_sdk(self, archive, tmp_path):
+        _, args, kwargs = self.calls()[0]
+        archive.wrap(self.target()).run(*args, **kwargs).result()
+        expected = repr(getattr(archive.job("latest"), self.reading)())
+        archive.close()
+        code = textwrap.dedent(f"""
+            import sys
+            for name in {self.blocked!r}:
+                sys.modules[name] = None
+            import qarchive
+            archive = qarchive.open({str(tmp_path / "archive")!r})
+            job = archive.job("latest")
+            assert repr(job.{self.reading}()) == {expected!r}, job.{self.reading}()
+            job.config, job.environment, job.backend_snapshot, job.calibrations, job.history, job.seal, job.gaps, job.text()
+            assert not archive.verify(deep=True).damaged
+            for ask in (lambda: job.input, job.result, job.native):
+                try:
+                    ask()
+                except qarchive.errors.MissingExtra as error:
+                    print(error)
+        """)
+        done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        assert len(done.stdout.splitlines()) == 3
+        assert done.stdout.count(f"is not installed; run `pip install 'qarchive[{self.extra}]'`") == 3
 
 
 class QiskitConformance(Conformance):

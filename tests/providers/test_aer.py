@@ -53,7 +53,7 @@ def single(method, *saves):
     return [circuit], {"seed_simulator": 3, "method": method}
 
 
-class TestAer(conformance.QiskitConformance):
+class TestAer(conformance.AcrossProcesses, conformance.QiskitConformance):
     provider = "aer"
     setup = """
 from qiskit import QuantumCircuit

@@ -114,7 +114,18 @@ def test_probabilities_come_back_to_the_last_digit_and_shared_errors_shared():
             if hasattr(error, "probabilities"):
                 assert list(map(float, error.probabilities)) == again._local_quantum_errors[label][qubits].probabilities
     assert again._default_quantum_errors["cx"] is again._default_quantum_errors["cz"] is again._local_quantum_errors["ecr"][0, 1]
-    assert list(again._local_quantum_errors) == list(model._local_quantum_errors)
+    assert list(again._local_quantum_errors) == sorted(model._local_quantum_errors)
+
+
+def test_models_that_are_equal_are_one_blob_whatever_order_aer_has_put_them_in():
+    """Aer goes over sets of names, whose order is another one in each process: a replay would never find the recording."""
+    model, other = mixed(), mixed()
+    for name in ("_default_quantum_errors", "_local_quantum_errors", "_local_readout_errors"):
+        setattr(other, name, dict(reversed(getattr(other, name).items())))
+    for label, local in other._local_quantum_errors.items():
+        other._local_quantum_errors[label] = dict(reversed(local.items()))
+    assert other == model
+    assert encode(model_to_plain(other)) == encode(model_to_plain(model))
 
 
 def test_relaxation_on_delays_comes_back():

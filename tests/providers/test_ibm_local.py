@@ -110,7 +110,7 @@ def call(target):
         assert [gap["what"] for gap in first.gaps] == ["config.inputs.options"]
 
 
-class TestSampler(Local):
+class TestSampler(conformance.AcrossProcesses, Local):
     what = "SamplerV2"
 
     def target(self):

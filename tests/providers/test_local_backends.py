@@ -84,7 +84,7 @@ class OnAer(Local):
         super().test_two_equal_runs_share_every_blob_but_their_records(archive)
 
 
-class TestGenericBackend(OnAer):
+class TestGenericBackend(conformance.AcrossProcesses, OnAer):
     backend = "from qiskit.providers.fake_provider import GenericBackendV2; GenericBackendV2(3, seed=1)"
 
     def target(self):
@@ -98,7 +98,7 @@ class TestFakeManila(OnAer):
         return FakeManilaV2()
 
 
-class TestPolledJob(Local):
+class TestPolledJob(conformance.AcrossProcesses, Local):
     """A job that can only be asked: a thread of the archive's does so."""
 
     backend = "import third_party; third_party.polled()"

@@ -17,13 +17,14 @@ from pulser.backend.remote import RemoteResults, RemoteResultsError
 from pulser.devices import AnalogDevice
 
 from qarchive.archive import Way
-from qarchive.errors import BadInput, NotFinished
+from qarchive.errors import BadInput, NoRecording, NotFinished
 from qarchive.providers import hooks, registry
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
+NOT_RECORDED = 'an execution on EMU_FREE is not recorded in {}; `mode="missing"` runs and records what is not there'
 REFUSED = "this client of Pasqal's: it answers from the archive and sends nothing; use a client of your own to send"
 
 
@@ -181,9 +182,15 @@ def test_nothing_is_sent_and_nothing_waits_for_ever(pasqal, archive, monkeypatch
         sdk = archive.replay(live)
         batch = sdk.get_batch(waiting.id)
         for send in (
-            lambda: sdk.create_batch(plain(), [{"runs": 5}]),
+            lambda: sdk.create_batch(plain(), [{"runs": 5}], **EMULATOR),
             lambda: sdk.add_jobs(batch.id, [{"runs": 5}]),
             lambda: sdk.rebatch(batch.id),
+            lambda: batch.retry(batch.ordered_jobs[0]),
+        ):
+            with pytest.raises(NoRecording) as unrecorded:
+                send()
+            assert str(unrecorded.value) == NOT_RECORDED.format(archive.path)
+        for send in (
             lambda: sdk.cancel_batch(batch.id),
             lambda: sdk.cancel_batches([batch.id]),
             lambda: sdk.cancel_job(batch.ordered_jobs[0].id),
@@ -193,7 +200,6 @@ def test_nothing_is_sent_and_nothing_waits_for_ever(pasqal, archive, monkeypatch
             lambda: sdk.get_all_projects(),
             batch.close,
             batch.cancel,
-            lambda: batch.retry(batch.ordered_jobs[0]),
             lambda: batch.set_tags(["x"]),
             batch.ordered_jobs[0].cancel,
         ):
@@ -267,9 +273,10 @@ def test_pulsers_results_by_batch_are_equal(pasqal, archive, monkeypatch):
         again = RemoteResults(measured.batch_id, offline).results
         assert [result.bitstring_counts for result in again] == [result.bitstring_counts for result in drawn]
         begin = time.monotonic()
-        with pytest.raises(BadInput) as caught:
-            RemoteEmuFreeBackend(sequence, offline).run(params)
-        assert str(caught.value) == REFUSED and time.monotonic() - begin < 1
+        other = [{"runs": 21, "variables": {"omega": 6.0}}]
+        with pytest.raises(NoRecording, match="an execution on EMU_FREE is not recorded"):
+            RemoteEmuFreeBackend(sequence, offline).run(other)
+        assert time.monotonic() - begin < 1  # Pulser would try again for half a minute
         assert list(offline.fetch_available_devices()) == ["FRESNEL"]
 
 

@@ -148,7 +148,7 @@ class Suite(conformance.Conformance):
         assert [job.status for job in archive.jobs()] == ["DONE"] * 6 * len(calls)
 
 
-class TestProcessor(Suite):
+class TestProcessor(conformance.AcrossProcesses, Suite):
     at_exit = ("PARTIAL",)  # its samples are drawn when they are asked for
     setup = SETUP + textwrap.dedent("""
         target = pcvl.Processor("SLOS", made)
@@ -203,7 +203,7 @@ class TestProcessor(Suite):
             job.result()
 
 
-class TestComputer(Suite):
+class TestComputer(conformance.AcrossProcesses, Suite):
     records_jobs = False
     unknowing = "a Execution: it is no job; wrap the processor or the computer before it runs"
     reading = "data"

@@ -19,7 +19,7 @@ from perceval.runtime import CompilationAveraging, ExecutionFactory, ExecutionGr
 from perceval_runs import TWO, done, executed, experiment, lenient, prepared, same, same_input, sent, set_up, strict
 
 import qarchive
-from qarchive.errors import BadInput, JobFailed, NotFinished, NotFound
+from qarchive.errors import BadInput, JobFailed, NoRecording, NotFinished, NotFound
 from qarchive.providers.perceval.payloads import load_payload
 
 DETAILS = "/api/platform"
@@ -882,9 +882,9 @@ def test_everything_is_read_without_a_network(quandela, archive, monkeypatch):
     restored = pcvl.RemoteProcessor(rpc_handler=handlers[0])
     assert restored.performance == details["perfs"]
     assert restored._rpc_handler.fetch_platform_details() == details
-    with pytest.raises(BadInput) as caught:
-        sent(set_up(restored))
-    assert str(caught.value) == "a job: this handler answers from the archive and sends nothing; use one with a token to send"
+    assert sent(set_up(restored)).id == natives[1].id  # the recording of the same
+    with pytest.raises(NoRecording):
+        sent(restored)
     with pytest.raises(NotFound):
         pcvl.RemoteProcessor(rpc_handler=handlers[1])
 

@@ -152,7 +152,7 @@ class OnAer:
         return "aer_simulator"
 
 
-class TestStatevectorSampler(Sampling):
+class TestStatevectorSampler(conformance.AcrossProcesses, Sampling):
     imports, make = "from qiskit.primitives import StatevectorSampler", "StatevectorSampler(seed=1)"
 
     def target(self):
@@ -192,7 +192,7 @@ class TestBackendSamplerOnAer(OnAer, Sampling):
         return None, None
 
 
-class TestBackendEstimatorOnAer(OnAer, Estimating):
+class TestBackendEstimatorOnAer(conformance.AcrossProcesses, OnAer, Estimating):
     imports = "from qiskit.primitives import BackendEstimatorV2; from qiskit_aer import AerSimulator"
     make = "BackendEstimatorV2(backend=AerSimulator(), options={'seed_simulator': 1})"
 
@@ -291,7 +291,7 @@ class VersionOne(OnAer):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-class TestAersSamplerOfVersionOne(VersionOne, Sampling):
+class TestAersSamplerOfVersionOne(conformance.AcrossProcesses, VersionOne, Sampling):
     imports, make = "from qiskit_aer.primitives import Sampler", "Sampler()"
 
     @property

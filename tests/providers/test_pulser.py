@@ -283,7 +283,7 @@ def unfolded(value, identities=True):
     return value
 
 
-class TestQutipBackendV2(Local):
+class TestQutipBackendV2(conformance.AcrossProcesses, Local):
     kind_of_emulator = QutipBackendV2
     make = "QutipBackendV2(sequence)"
 

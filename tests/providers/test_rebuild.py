@@ -27,7 +27,7 @@ from qiskit_aer.noise import (
     thermal_relaxation_error,
 )
 from qiskit_aer.noise.errors import PauliError
-from qiskit_ibm_runtime.fake_provider import FakeBoston, FakeManilaV2, FakeSherbrooke, FakeTorino
+from qiskit_ibm_runtime.fake_provider import FakeBoston, FakeManilaV2, FakeMumbaiV2, FakeSherbrooke, FakeTorino
 from qiskit_ibm_runtime.utils.backend_converter import convert_to_target
 from qiskit_ibm_runtime.utils.backend_decoder import configuration_from_server_data, properties_from_server_data
 from staging import MemoryStage
@@ -149,13 +149,13 @@ def noise():
 
 
 def test_a_large_device_is_made_again(stage):
-    backend = FakeSherbrooke()
+    backend = FakeMumbaiV2()
     other = again(stage, backend)
     same_but_noise(backend, other)
     assert noise_of(NoiseModel.from_backend(other)) == noise_of(NoiseModel.from_backend(backend))
 
 
-@pytest.mark.parametrize("make", [FakeTorino, FakeBoston])
+@pytest.mark.parametrize("make", [FakeSherbrooke, FakeTorino, FakeBoston])
 def test_a_device_is_made_again_from_what_its_noise_follows_from(stage, make):
     """Its noise model would take minutes to compare: it is computed from these two dicts and the Target."""
     backend = make()

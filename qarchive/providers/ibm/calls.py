@@ -38,6 +38,7 @@ class Call:
     mode: str | None = None  # "session" or "batch"
     calibration_id: str | None = None
     dry_run: bool = False
+    decoder: Any = None  # a class, or several, by which the user wants results to be read
 
     @classmethod
     def of(cls, args: tuple, kwargs: Mapping[str, Any]) -> "Call":
@@ -53,6 +54,7 @@ class Call:
             mode=mode_of_caller(given.get("session_id")),
             calibration_id=given.get("calibration_id"),
             dry_run=bool(given.get("dry_run")),
+            decoder=given.get("result_decoder"),
         )
 
     @property

@@ -1,17 +1,17 @@
 """What programs of IBM's were given, again as objects: PUBs, circuits, quantum programs, and primitives set up as they were."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...errors import BadInput
-from ...values import Link
+from ...errors import BadInput, QArchiveError
+from ...values import Link, Typed
 from ..base import Divisible, Get, Stage
-from ..qiskit import attachments, extracting, identities, joining, text
+from ..qiskit import attachments, extracting, identities, joining, recompiling, text
 from ..qiskit.dividing import SAMPLERS, declared, divide_pubs
 from ..qiskit.inputs import CIRCUITS, PUBS, load_circuits, load_pubs
 from ..qiskit.rebuild import rebuild
-from ..qiskit.values import from_plain
+from ..qiskit.values import from_plain, to_plain
 from ..sdk import sdk
 from ..wrapped import is_a, unwrapped
 from .calls import INPUTS
@@ -22,6 +22,7 @@ _PRIMITIVES = {"sampler": "SamplerV2", "estimator": "EstimatorV2", "noise-learne
 # doesn't apply)": https://quantum.cloud.ibm.com/docs/guides/job-limits. The same page says that `max_experiments` of a device's
 # configuration is no longer enforced, and `IBMBackend.max_circuits` is None since.
 _SAMPLER_EXECUTIONS = 10_000_000
+_PROTOCOL = frozenset({"version", "support_qiskit", "schema_version"})  # of `inputs`: how the SDK talks, not what it asks for
 _SHOTS = 4096  # the default of `SamplerOptions.default_shots`, and of the precision of `EstimatorOptions`
 
 
@@ -84,6 +85,20 @@ def primitive_of(get: Get, job: Mapping[str, Any], backend: Any) -> Any:
         raise BadInput("the options of this job", why, "give the primitive itself") from None
 
 
+def _nameless(plain: Any) -> Any:
+    """A plain value in which circuits are their identities: names and QPY bytes differ from one process to the next."""
+    if type(plain) is Typed and plain.tag == "qiskit.QuantumCircuit":
+        try:
+            return identities.identity(from_plain(plain))
+        except QArchiveError:
+            return {name: item for name, item in plain.value.items() if name not in ("name", "metadata")}
+    if type(plain) is Typed:
+        return Typed(plain.tag, _nameless(plain.value))
+    if type(plain) is dict:
+        return {name: _nameless(item) for name, item in plain.items()}
+    return list(map(_nameless, plain)) if type(plain) in (list, tuple) else plain  # JSON, too, makes one of the two
+
+
 class Inputs:
     """What the providers of the cloud and of local mode read back in the same way. The methods are those of `Provider`."""
 
@@ -100,6 +115,10 @@ class Inputs:
 
     def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
         return primitive_of(get, job, backend), (load_input(get, job),), {}
+
+    def load_call_elsewhere(self, get: Get, job: Mapping[str, Any], snapshot: Mapping[str, Any], backend: Any,
+                            logical: Callable[[], Any]) -> tuple[Any, tuple, dict]:  # fmt: skip
+        return recompiling.compiled(get, job, snapshot, self.load_call(get, job, backend), logical)
 
     def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
         value = get(job["input"])
@@ -137,3 +156,31 @@ class Inputs:
 
     def extract(self, result: Any, index: int, what: str) -> Any:
         return extracting.extract(result, index, what)
+
+    # Replay
+
+    def alike(self, get: Get, job: Mapping[str, Any], snapshot: Link) -> dict[str, Any]:
+        """Input and backend, and of the configuration what decides what comes out: the program, its inputs, the image and the
+        calibration that were chosen. Not tags, log levels, limits, sessions, nor how the SDK talks to the service."""
+        config = get(job["config"])
+        how: Any = identities.unknown(job)
+        if "inputs" in config:
+            how = identities.told(_nameless({name: item for name, item in config["inputs"].items() if name not in _PROTOCOL}))
+        image = config.get("runtime", {}).get("image")
+        return {
+            "input": self.alike_input(get, job),
+            "config": [config["program"], how, image, config.get("calibration_id")],
+            "backend": [job["backend"], self.alike_backend(get, job, snapshot)],
+        }
+
+    def alike_input(self, get: Get, job: Mapping[str, Any]) -> Any:
+        """PUBs with their shots or precision, circuits; of any other program its values, with circuits by their identities."""
+        value = get(job["input"])
+        if value["type"] != INPUTS:
+            return identities.what_runs(get, job)
+        loaded = value["values"]
+        try:
+            loaded = to_plain(load_input(get, job), lambda path, reason: None)
+        except (QArchiveError, ValueError, TypeError, KeyError):
+            pass  # the SDK reads it no longer, or never did
+        return identities.told(_nameless(loaded))

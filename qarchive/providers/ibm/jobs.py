@@ -103,8 +103,12 @@ class ArchivedClient:
         return made(f"{self._called()} is archived and {why}")
 
 
-def archived_job(record: Any) -> Any:
-    """A RuntimeJobV2 over `record`, an archived job. Raises MissingExtra."""
+def archived_job(record: Any, service: Any = None, backend: Any = None, decoder: Any = None) -> Any:
+    """A RuntimeJobV2 over `record`, an archived job, of a service and on a backend, or of and on what is archived of it. Raises
+    MissingExtra.
+
+    `decoder` is what `QiskitRuntimeService._run` takes as `result_decoder`.
+    """
     client = ArchivedClient(record)
     answer = client.job_get("")
     config = record.config
@@ -112,9 +116,10 @@ def archived_job(record: Any) -> Any:
     sent = next((later for attempt in record.folded.attempts for _, later in attempt.later if later["type"] == "sent"), {})
     return _job_class()(
         record,
-        backend=archived_backend(record, client),
+        decoder,
+        backend=archived_backend(record, client, service) if backend is None else backend,
         api_client=client,
-        service=client,
+        service=client if service is None else service,
         job_id=answer["id"],
         program_id=config.get("program", ""),
         creation_date=answer.get("created"),
@@ -126,8 +131,11 @@ def archived_job(record: Any) -> Any:
     )
 
 
-def archived_backend(record: Any, client: ArchivedClient) -> Any:
-    """An IBMBackend from the snapshot of a job; where there is none one that knows its name alone, as of a retired device."""
+def archived_backend(record: Any, client: ArchivedClient, service: Any = None) -> Any:
+    """An IBMBackend from the snapshot of a job; where there is none one that knows its name alone, as of a retired device.
+
+    What is run on it is sent by `service`; without one nothing is.
+    """
     described = record.backend_snapshot or {}
     if described.get("type") != CONFIGURATION:
         retired = sdk("qiskit_ibm_runtime.ibm_backend", "IBM's own backend", "ibm").IBMRetiredBackend
@@ -138,7 +146,7 @@ def archived_backend(record: Any, client: ArchivedClient) -> Any:
     if configuration is None:
         raise BadInput(f"the device {record.backend}", "this version of IBM's SDK does not read its configuration")
     backend = sdk("qiskit_ibm_runtime", "IBM's own backend", "ibm").IBMBackend(
-        configuration=configuration, service=client, api_client=client, instance=None,
+        configuration=configuration, service=client if service is None else service, api_client=client, instance=None,
         calibration_id=record.config.get("calibration_id"))  # fmt: skip
     backend.options.use_fractional_gates, backend._is_mock = gates, record.kind == "mock"
     return backend
@@ -151,9 +159,9 @@ def _job_class() -> type:
     class ArchivedJob(runtime.RuntimeJobV2):
         """A job as it was archived; `archived` is the archive's own view of it."""
 
-        def __init__(self, record: Any, **fields: Any):
-            super().__init__(**fields)
-            self.archived = record
+        def __init__(self, record: Any, decoder: Any, **fields: Any):
+            super().__init__(**fields, result_decoder=decoder)
+            self.archived, self._decoder = record, decoder
 
         def wait_for_final_state(self, timeout: float | None = None, poll_interval: float | None = None) -> None:
             """Returns where the job has ended. Raises NotFinished where it has not: nothing here will end it."""
@@ -166,6 +174,7 @@ def _job_class() -> type:
 
             Raises NotFinished, and for jobs that failed what the SDK raises.
             """
+            decoder = decoder or self._decoder
             has_result = "result" in (self.archived.outcome or {})
             return self.archived.result() if decoder is None and has_result else super().result(timeout, decoder, poll_interval)
 

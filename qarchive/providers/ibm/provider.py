@@ -2,17 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...errors import BadInput
-from .. import hooks
+from ...values import Link
+from .. import hooks, saved
 from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
 from ..qiskit import primitive_results
 from ..sdk import sdk
 from ..wrapped import is_a
-from . import again, devices, fetching, jobs, objects, obstacles, orders, outcomes, refusals, secrets
-from .calls import PROVIDER, Call, describe, mode_of_caller
+from . import again, devices, fetching, jobs, objects, obstacles, offline, orders, outcomes, refusals, secrets
+from .calls import DEVICE, PROVIDER, Call, describe, execution, mode_of_caller, put_how, put_what
 from .inputs import Inputs
 from .watch import Seen, client_behind, state, watch, watched
 from .wire import Unanswered, Wire, wire
@@ -137,7 +139,29 @@ class IBMProvider(Inputs, Cloud):
     def device_of(self, target: Any) -> Any:
         return again.device_of(target)
 
+    # Replay
+
+    def asked(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> list[Execution]:
+        call = Call.of(args, kwargs)
+        device = stage.put("backend", {"type": DEVICE, "name": call.device})
+        return [execution(call, put_what(stage, call), put_how(stage, call), device)]
+
+    def alike_backend(self, get: Get, job: Mapping[str, Any], snapshot: Link) -> Any:
+        """Nothing: of what is in the cloud its name says it all."""
+
+    def answer(self, target: Any, args: tuple, kwargs: dict, jobs: list[Any]) -> Any:
+        return offline.answer(target, args, kwargs, jobs[0])
+
+    def replay(self, native: Any, player: Any) -> Any:
+        return offline.replay(self, native, player)
+
+    def stand_ins(self, player: Any) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        return offline.stand_ins(self, player)
+
     # The cloud
+
+    def saved_credentials(self) -> list[str]:
+        return saved.credentials(Path.home() / ".qiskit" / "qiskit-ibm.json")
 
     def connect(self) -> Any:
         runtime = sdk("qiskit_ibm_runtime", "a job of IBM's", "ibm")

@@ -4,6 +4,7 @@ import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from ...values import Link
 from .. import choosing, hooks
 from ..base import Cloud, Execution, Fetched, Follower, Get, Origin, Outcome, Recorder, Sent, Stage, State
 from ..pulser.provider import PulserProvider
-from . import again, answers, calls, clients, ending, fetching, jobs, offline, outcomes, refusals, texts
+from . import again, alike, answers, calls, clients, desk, ending, fetching, jobs, offline, outcomes, refusals, texts
 from .jobs import Held
 from .watching import Answer, Watcher, parts
 
@@ -173,8 +174,26 @@ class PasqalProvider(Cloud):
     def load_attachment(self, get: Get, value: Mapping[str, Any]) -> Any:
         return self._pulser.load_attachment(get, value)
 
-    def replay(self, native: Any, archive: Any) -> Any:
-        return offline.replay(native, archive)
+    # Replay
+
+    def asked(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> list[Execution]:
+        (call,) = args
+        return self.describe_all(stage, target, (replace(call, asks=False, _shared={}),), kwargs)
+
+    def alike(self, get: Get, job: Mapping[str, Any], snapshot: Link) -> dict[str, Any]:
+        return alike.alike(get, job)
+
+    def answer(self, target: Any, args: tuple, kwargs: dict, jobs: list[Any]) -> Any:
+        """The recordings; what is answered about the batch that they are put into says who called."""
+        return desk.answer(args[0], jobs)
+
+    def replay(self, native: Any, player: Any) -> Any:
+        if player.mode != "only":
+            hooks.instrument(self, lasting=True)
+        return offline.replay(native, desk.desk(self, self._watcher, player))
+
+    def stand_ins(self, player: Any) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        return offline.stand_ins(desk.desk(self, self._watcher, player))
 
     # The cloud
 

@@ -29,10 +29,11 @@ _retried: ContextVar[str | None] = ContextVar("qarchive_pasqal_retried", default
 
 
 class Answer:
-    """What the service answered to a request that makes jobs. `jobs` are the new ones in the order in which they were sent."""
+    """What the service answered to a request that makes jobs. `jobs` are the new ones in the order in which they were sent;
+    `archived` are recordings that stand for them in a replay, where nothing was sent."""
 
-    def __init__(self, call: Call, raw: Any):
-        self.call, self.raw = call, raw
+    def __init__(self, call: Call, raw: Any, archived: list[Any] | None = None):
+        self.call, self.raw, self.archived = call, raw, archived
         self.jobs: list[Held] | None = None  # until somebody asks
 
 
@@ -118,8 +119,12 @@ class Watcher:
                 answer = recorder.run(self._provider, call.client, (call,), {}, lambda _: Answer(call, send()))
             else:
                 answer = Answer(call, send())
-        unnoticed("that a batch was made, or jobs added to it,", self._accepted, recorder, answer, name)
+        self.accepted(recorder, answer, name)
         return answer.raw
+
+    def accepted(self, recorder: Recorder, answer: Answer, name: str) -> None:
+        """Record that a batch was made, or jobs added to it."""
+        unnoticed("that a batch was made, or jobs added to it,", self._accepted, recorder, answer, name)
 
     def _refuse_to_prepare(self, recorder: Recorder, call: Call) -> None:
         """Let a recorder that sends nothing say so, where a request cannot wait: describing a call without jobs raises."""

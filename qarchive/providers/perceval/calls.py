@@ -41,11 +41,12 @@ class Call:
 @dataclass(frozen=True)
 class Asked:
     """A call that is about to be made, read only once it is recorded: `name` is what is known without, `asked` the processor or
-    the computer."""
+    the computer, `play` puts an archived job in its place and returns what Perceval's own method would have been followed by."""
 
     make: Callable[[], Call | None]
     name: str
     asked: Any = None
+    play: Callable[[Any], Any] | None = None
 
 
 def experiment_link(stage: Stage, experiment: Any) -> Any:
@@ -149,6 +150,12 @@ def conversion_of(job: Any) -> str | None:
     if job._results is None or job._result_mapping_function is None:
         return None
     return job._result_mapping_function.__name__
+
+
+def unconverted(record: Any) -> str | None:
+    """Of an archived job with results the conversion that they would still go through, had their user asked for them, or
+    `mitigations`; None where they are as their user got them."""
+    return record.get(record.outcome["result"]).get("unconverted")
 
 
 def _conversion_done(primitive: str, results: Any) -> str | None:

@@ -152,6 +152,13 @@ def describe(stage: Stage, handler: Any, body: dict, asks: platforms.Platforms) 
     return Execution("perceval", input=input_link, config=config, **_platform(stage, handler, asks), **known)
 
 
+def asked(stage: Stage, handler: Any, body: dict) -> Execution:
+    """The same, without asking anybody."""
+    input_link, config, known = put_payload(stage, body)
+    name = str(handler.name)
+    return Execution("perceval", kind_of(name, None), name, input_link, config, put_platform(stage, name, None), **known)
+
+
 def again(stage: Stage, handler: Any, job: dict, asks: platforms.Platforms) -> Execution:
     """The same for a job that its cloud runs again."""
     stage.conceal(*secrets_of(handler))

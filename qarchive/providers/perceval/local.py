@@ -12,6 +12,7 @@ from .. import choosing, hooks
 from ..base import Follower, Provider
 from ..sdk import sdk
 from ..wrapped import is_a
+from . import played
 from .calls import Asked, call_of_asked, call_of_computation, call_to_prepare, conversion_of, direct_call
 from .objects import COMPUTERS, PROCESSORS, REMOTE_COMPUTERS, SAMPLERS, marks
 
@@ -96,6 +97,11 @@ class Local:
                 answer.append(original(job, *args, **kwargs))
                 return job
 
+            def play(record: Any) -> Any:
+                played.end_job(job, record, args, hooks.without_ours(recorder, kwargs))
+                answer.append(job.get_results() if waits else job)
+                return job
+
             answer: list[Any] = []
             asked = getattr(sampler, "_processor", None)
             if recorder is not None:  # it may only want to know what would be sent; else nothing comes of this
@@ -104,7 +110,7 @@ class Local:
             if recorder is None or not recorder.wanted() or not is_a(sampler, SAMPLERS):
                 send(hooks.without_ours(recorder, kwargs))
             else:
-                target = Asked(lambda: call_of_asked(job, args, kwargs), job.name, asked)
+                target = Asked(lambda: call_of_asked(job, args, kwargs), job.name, asked, play)
                 recorder.run(provider, target, (), dict(kwargs), send)
             return answer[0]
 
@@ -157,7 +163,8 @@ class Local:
             recorder = choosing.recorder_of(*marks(asked))
             if recorder is None or not recorder.wanted():
                 return original(asked, *args, **hooks.without_ours(recorder, kwargs))
-            target = Asked(lambda: direct_call(asked, command, args, kwargs, original), type(asked).__name__, asked)
+            name, play = type(asked).__name__, lambda record: Run(record.result())
+            target = Asked(lambda: direct_call(asked, command, args, kwargs, original), name, asked, play)
             return recorder.run(provider, target, (), dict(kwargs), lambda kwargs: Run(original(asked, *args, **kwargs))).results
 
         return method
@@ -172,7 +179,14 @@ class Local:
             recorder = None if is_a(computer, REMOTE_COMPUTERS) else choosing.recorder_of(*marks(computer))
             if recorder is None or not recorder.wanted():
                 return original(computer, computation, out, progress_callback)
-            target = Asked(lambda: call_of_computation(computer, computation), type(computer).__name__, computer)
+
+            def play(record: Any) -> Run:
+                found = played.results(computer, computation, record, out)
+                if progress_callback is not None:
+                    progress_callback(1.0, "Finished!")
+                return Run(found)
+
+            target = Asked(lambda: call_of_computation(computer, computation), type(computer).__name__, computer, play)
             return recorder.run(
                 provider, target, (), {}, lambda _: Run(original(computer, computation, out, progress_callback))
             ).results
@@ -193,13 +207,12 @@ class Local:
                 answer.append(original(computer, computation))
                 return Run(computer=computer, waiting=(computation, *answer[0]))
 
-            recorder.run(
-                provider,
-                Asked(lambda: call_of_computation(computer, computation), type(computer).__name__, computer),
-                (),
-                {},
-                send,
-            )
+            def play(record: Any) -> Run:
+                answer.append(played.started(computer, computation, record))
+                return Run(computer=computer)
+
+            target = Asked(lambda: call_of_computation(computer, computation), type(computer).__name__, computer, play)
+            recorder.run(provider, target, (), {}, send)
             return answer[0]
 
         return method
@@ -208,8 +221,13 @@ class Local:
         self._collect = self._collect or original  # Perceval's own comes first
 
         def method(computer: Any, computation: Any, imperfections: Any, async_getters: Any, out: dict | None = None) -> dict:
-            found = original(computer, computation, imperfections, async_getters, out)
             first = next((getter for getters in async_getters for getter in getters), None)
+            whole = played.whole_of(first)
+            if whole is not None:
+                found = {} if out is None else out
+                found.update(whole)
+                return found
+            found = original(computer, computation, imperfections, async_getters, out)
             with self._mutex:
                 entry = self._runs.get(first) if first is not None else None
             if entry is not None:

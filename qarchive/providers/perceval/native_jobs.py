@@ -1,20 +1,23 @@
 """Perceval's own interface over archived jobs, offline: its real classes, with an RPC handler that answers from the archive."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ...errors import BadInput, NotFound
 from ..sdk import sdk
-from .objects import REMOTE_COMPUTERS, REMOTE_PROCESSORS, handler_of, is_a
+from .calls import unconverted
 from .outcomes import DRAWING, conversion_in, load_result
 from .payloads import PAYLOAD, load_payload
 from .platforms import DETAILS, load_details
+from .played import put_status
 from .remote import FINAL, ON_THE_WAY
 from .values import from_plain
 
 _WORDS = {status: word for word, status in (*ON_THE_WAY.items(), *FINAL.items())} | {
     "SENDING": "waiting", "REFUSED": "error", "PARTIAL": "canceled", "TIMED_OUT": "canceled", "UNKNOWN": "unknown"}  # fmt: skip
+NO_ROOM = {"max_jobs_in_queue": 0, "num_jobs_in_queue": 0}
 
 
 def archived_job(record: Any) -> Any:
@@ -22,21 +25,16 @@ def archived_job(record: Any) -> Any:
     legacy = sdk("perceval.runtime.legacy", "a job of Perceval's", "perceval")
     if not _is_remote(record):
         return _local_job(record, legacy)
-    handler = Offline(record.backend, lambda reference: record)
+    handler = Offline(record)
     body = load_payload(record.get, record.record) if "type" in record.config else None
     job = legacy.RemoteJob(body, handler, next(iter(record.names), "resumed"))
     job._id = record.provider_job
     outcome = record.outcome
     if job._id is not None:
         job.status  # noqa: B018  the handler is asked now, as RemoteJob.from_id does
-    if outcome is not None and "result" in outcome and _unconverted(record) is None:
+    if outcome is not None and "result" in outcome and unconverted(record) is None:
         job._results = load_result(record.get, outcome)
     return job
-
-
-def _unconverted(record: Any) -> str | None:
-    """The conversion of Perceval's that its results would still go through, had their user asked for them."""
-    return record.get(record.outcome["result"]).get("unconverted")
 
 
 def _is_remote(record: Any) -> bool:
@@ -44,19 +42,17 @@ def _is_remote(record: Any) -> bool:
 
 
 def _local_job(record: Any, legacy: Any) -> Any:
-    status = sdk("perceval.runtime", "a job of Perceval's", "perceval").RunningStatus
     job = legacy.LocalJob(_archived)
     job.name = next(iter(record.names), record.config.get("command", "Job"))
     outcome = record.outcome
     if outcome is None:
         return job
-    job._status.start_run()
-    job._status.stop_run(status[outcome["provider_status"]], outcome.get("error", {}).get("message"))
+    put_status(job._status, record)
     if "result" in outcome:
         job._results = load_result(record.get, outcome)
         converters = sdk("perceval.algorithm", "a job of Perceval's", "perceval").Sampler._METHOD_MAPPING.values()
         known = {converter.__name__: converter for row in converters for converter in row.values()}
-        name = _unconverted(record)
+        name = unconverted(record)
         if name in known:
             job._result_mapping_function = known[name]
             if name.startswith("probs_to_"):
@@ -70,77 +66,75 @@ def _archived(*args: Any, **kwargs: Any) -> Any:
 
 
 class Offline:
-    """What Perceval asks of an RPC handler, answered from an archive. Nothing is sent."""
+    """What Perceval asks of an RPC handler about one archived job, answered from it. Nothing is sent."""
 
     url, token, proxies = "archive:", "", None
     request_timeout = 10
 
-    def __init__(self, name: str, find: Any, latest: Any = None):
-        self.name, self._find, self._latest = name, find, latest
+    def __init__(self, record: Any):
+        self.name, self._record = record.backend, record
         self.headers: dict[str, str] = {}
 
     def fetch_platform_details(self) -> dict:
-        """The platform's last archived answer, at or after the submission of a job. Raises NotFound."""
-        for job in self._latest(self.name) if self._latest else [self._find(None)]:
-            for calibration in reversed(job.calibrations):
-                if calibration.value.get("type") == DETAILS:
-                    return load_details(job.get, calibration.value)
-        raise NotFound(f"the platform {self.name}", "this archive", "it holds no job that was sent there with its details")
+        """The platform's last archived answer, at or after the submission of the job. Raises NotFound."""
+        found = details_of(self._record)
+        if not found:
+            raise NotFound(f"the platform {self.name}", "this archive", "its details were not captured")
+        return found[-1]()
 
     def get_job_status(self, job_id: str) -> dict:
-        job = self._find(job_id)
-        outcome = job.outcome or {}
-        said = outcome.get("volatile", {}).get("status", {})
-        word = said.get("status") or _WORDS.get(job.status, "unknown")
-        made = {"creation_datetime": job.created.timestamp(), "start_time": job.created.timestamp(), "duration": 0,
-                "progress": 1.0, "progress_message": "", "status_message": (job.error or {}).get("message", "")}  # fmt: skip
-        return {**made, **said, "status": word}
+        return status_answer(self._record)
 
     def get_job_results(self, job_id: str) -> dict:
-        job = self._find(job_id)
-        outcome = job.outcome or {}
-        if "result" not in outcome:
-            return {"results": None, "job_id": job_id}
-        kept = job.get(outcome["result"])
-        results = dict(load_result(job.get, outcome))
-        context = results.get("job_context")
-        if "received" in kept and conversion_in(results) not in DRAWING:
-            results = dict(from_plain(kept["received"]))  # Perceval converts it again, to the same
-        elif isinstance(context, Mapping) and "unconverted" not in kept:
-            results["job_context"] = {name: item for name, item in context.items() if name != "result_mapping"}
-        text = json.dumps(sdk("perceval.serialization", "a result", "perceval").serialize(results))
-        return {**outcome.get("volatile", {}).get("answer", {}), "job_id": job_id, "results": text}
+        return results_answer(self._record, job_id)
 
     def get_job_availability(self) -> dict:
-        return {"max_jobs_in_queue": 0, "num_jobs_in_queue": 0}
+        return dict(NO_ROOM)
 
     def create_job(self, cloud_data: dict) -> str:
-        raise _sends_nothing("a job")
+        raise sends_nothing("a job")
 
     def rerun_job(self, job_id: str) -> str:
-        raise _sends_nothing(f"job {job_id}")
+        raise sends_nothing(f"job {job_id}")
 
     def cancel_job(self, job_id: str) -> None:
-        raise _sends_nothing(f"the cancellation of job {job_id}")
+        raise sends_nothing(f"the cancellation of job {job_id}")
 
 
-def _sends_nothing(what: str) -> BadInput:
+def details_of(record: Any) -> list[Callable[[], dict]]:
+    """The whole answers of its platform that an archived job has, in order, each as a function that reads it."""
+    found = [calibration.value for calibration in record.calibrations]
+    return [partial(load_details, record.get, value) for value in found if value.get("type") == DETAILS]
+
+
+def status_answer(record: Any, attempt: Any = None) -> dict:
+    """What a cloud would answer about the status of an archived job; of an attempt, else of the last one."""
+    outcome = (record if attempt is None else attempt).outcome or {}
+    error = (record.error if attempt is None else outcome.get("error")) or {}
+    said = outcome.get("volatile", {}).get("status", {})
+    word = said.get("status") or _WORDS.get((record if attempt is None else attempt).status, "unknown")
+    moment = record.created.timestamp()
+    made = {"creation_datetime": moment, "start_time": moment, "duration": 0, "progress": 1.0, "progress_message": "",
+            "status_message": error.get("message", "")}  # fmt: skip
+    return {**made, **said, "status": word}
+
+
+def results_answer(record: Any, job_id: str, attempt: Any = None) -> dict:
+    """The same of its results."""
+    outcome = (record if attempt is None else attempt).outcome or {}
+    if "result" not in outcome:
+        return {"results": None, "job_id": job_id}
+    kept = record.get(outcome["result"])
+    results = dict(load_result(record.get, outcome))
+    context = results.get("job_context")
+    if "received" in kept and conversion_in(results) not in DRAWING:
+        results = dict(from_plain(kept["received"]))  # Perceval converts it again, to the same
+    elif isinstance(context, Mapping) and "unconverted" not in kept:
+        results["job_context"] = {name: item for name, item in context.items() if name != "result_mapping"}
+    text = json.dumps(sdk("perceval.serialization", "a result", "perceval").serialize(results))
+    return {**outcome.get("volatile", {}).get("answer", {}), "job_id": job_id, "results": text}
+
+
+def sends_nothing(what: str) -> BadInput:
+    """What is raised where something would have to be sent to a cloud."""
     return BadInput(what, "this handler answers from the archive and sends nothing", "use one with a token to send")
-
-
-def offline(native: Any, archive: Any) -> Any:
-    """An object of the same kind as `native`, a handler or what has one, that answers from the archive. Raises BadInput."""
-    handler = None if isinstance(native, str) else handler_of(native)
-    if handler is None:
-        what = "the name of a provider" if isinstance(native, str) else f"a {type(native).__name__}"
-        raise BadInput(
-            what, "does not say which platform", 'give an RPC handler: RPCHandler("qpu:belenos", token="none") will do'
-        )
-    name = handler.name
-    here = Offline(name, archive.job, lambda platform: archive.jobs(provider="perceval", backend=platform, limit=20))
-    if is_a(native, REMOTE_PROCESSORS):
-        return sdk("perceval.runtime.legacy", "a processor", "perceval").RemoteProcessor(rpc_handler=here)
-    if is_a(native, REMOTE_COMPUTERS):
-        layers = sdk("perceval.providers.rpc_based_communication_layer", "a computer", "perceval")
-        return sdk("perceval.runtime", "a computer", "perceval").RemoteComputer(layers.RPCBasedCommunicationLayer(here))
-    return here

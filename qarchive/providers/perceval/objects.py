@@ -42,7 +42,7 @@ def handler_of(native: Any) -> Any | None:
     if is_handler(native):
         return native
     for attribute in ("_rpc_handler", "_communication_layer", "_processor", "_computer", "computer"):
-        inside = getattr(native, attribute, None) if is_a(native, _ALL) else None
+        inside = vars(native).get(attribute) if is_a(native, _ALL) else None  # a factory makes a command of any other name
         if inside is not None:
             return handler_of(inside)
     return None

@@ -7,10 +7,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_data_path
+
 from ...errors import BadInput
-from .. import choosing, hooks
+from ...values import Link
+from .. import choosing, hooks, saved
 from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Imported, Origin, Outcome, Recorder, Sent, Stage, State
-from . import fetching, groups, members, native_jobs, outcomes, payloads, queues, refusals, rerunning, starting
+from . import alike, fetching, groups, members, native_jobs, outcomes, payloads, queues, refusals, replaying, rerunning, starting
+from . import stand_ins as standing
+from .answers import Answers, Replayed
 from .calls import Asked, call_of_job, describe_call
 from .local import Local, Run
 from .objects import EXECUTIONS, GROUPS, LOCAL_JOBS, REMOTE_JOBS, SESSIONS, behind, is_a, is_handler, is_perceval, marked_in
@@ -48,6 +53,9 @@ class PercevalProvider(Cloud):
         if is_a(native, GROUPS):
             hooks.mark(native, recorder)
         inside = marked_in(native)
+        if any(isinstance(marked, Replayed) and hooks.marked(marked) is marked.player for marked in inside):
+            reason = "it answers from recordings, and nothing new comes of it"
+            raise BadInput(f"a replayed {type(native).__name__}", reason, "wrap the original")
         self._watch(inside)
         for marked in inside:
             hooks.mark(marked, recorder)
@@ -64,6 +72,8 @@ class PercevalProvider(Cloud):
     def _watch(self, inside: list[Any]) -> None:
         """Replace the methods that the classes of handlers, processors and computers have of their own."""
         for marked in inside:
+            if isinstance(marked, Replayed):
+                continue  # it sends nothing that is not recorded by its player
             methods = self._remote.of_handler(type(marked)) if is_handler(marked) else self._local.of_kind(marked)
             for kind, name, replacement in methods:
                 hooks.replace(kind, name, replacement, lasting=True)
@@ -172,11 +182,48 @@ class PercevalProvider(Cloud):
     def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
         return rerunning.call(get, job, backend)
 
-    def replay(self, native: Any, archive: Any) -> Any:
-        """An RPC handler of the same name that answers from the archive: `RemoteProcessor(rpc_handler=...)` works with it."""
-        return native_jobs.offline(native, archive)
+    def identities(self, get: Get, job: Mapping[str, Any]) -> list[bytes]:
+        """Of the experiment with each iteration."""
+        return alike.identities(get, job)
+
+    # Replay
+
+    def asked(self, stage: Stage, target: Any, args: tuple, kwargs: dict) -> list[Execution]:
+        if isinstance(target, Sending):
+            return [fetching.asked(stage, target.handler, target.body)]
+        return self.describe_all(stage, target, args, kwargs)
+
+    def alike(self, get: Get, job: Mapping[str, Any], snapshot: Link) -> dict[str, Any]:
+        return super().alike(get, job, snapshot) | {"config": alike.config(get, job)}
+
+    def alike_backend(self, get: Get, job: Mapping[str, Any], snapshot: Link) -> Any:
+        return alike.backend(get(snapshot))
+
+    def answer(self, target: Any, args: tuple, kwargs: dict, jobs: list[Any]) -> Any:
+        (job,) = jobs
+        if isinstance(target, Sending):
+            return RemoteRun(target.handler, job.provider_job or job.id)
+        return target.play(job)
+
+    def replay(self, native: Any, player: Any) -> Any:
+        """What reaches a cloud is copied, with an RPC handler of the same platform's name that answers. What runs here is marked,
+        as `wrap` marks it: the same object, which goes on answering until it is wrapped again."""
+        if not replaying.is_remote(native):
+            return self.wrap(native, player)
+        hooks.instrument(self, lasting=True)
+        found = replaying.replayed(native, Answers(self, player))
+        for marked in () if is_a(native, SESSIONS) else marked_in(found):
+            hooks.mark(marked, player)  # so that `archive=False` is taken
+        return found
+
+    def stand_ins(self, player: Any) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        return standing.stand_ins(self, player)
 
     # The cloud
+
+    def saved_credentials(self) -> list[str]:
+        folder = os.environ.get("PCVL_PERSISTENT_PATH") or user_data_path("perceval-quandela", "quandela")
+        return saved.credentials(Path(folder) / "config.json")
 
     def connect(self) -> Any:
         return fetching.connect()

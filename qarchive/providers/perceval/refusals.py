@@ -4,7 +4,8 @@ A handler sends with one request, which it does not repeat. An error proves that
 
 - where the service answered with a 4xx status, other than those of `_UNCERTAIN`: it has looked at the request and says no;
 - where no connection came about: refused, no such host, no answer to the first packet, a certificate that is not trusted;
-- where it was raised before the request: for a body that is no JSON, by a handler that cannot do it at all.
+- where it was raised before the request: for a body that is no JSON, by a handler that cannot do it at all, in a replay
+  without a token.
 
 It proves nothing where the connection broke or ran out of time after bytes had left, where the status is 5xx, or where the
 answer was not the expected one.
@@ -13,6 +14,7 @@ answer was not the expected one.
 import re
 from typing import Any
 
+from ...errors import BadInput
 from ..connections import never_connected
 from ..sdk import sdk
 
@@ -50,7 +52,7 @@ def refused(error: BaseException) -> bool:
     if isinstance(error, requests.HTTPError):
         status = status_of(error)
         return status is not None and 400 <= status < 500 and status not in _UNCERTAIN
-    if isinstance(error, NotImplementedError) or _prepared_only(error):
+    if isinstance(error, BadInput | NotImplementedError) or _prepared_only(error):  # BadInput: ours, in place of a request
         return True
     return isinstance(error, requests.RequestException) and never_connected(error)
 

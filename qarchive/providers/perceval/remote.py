@@ -21,7 +21,7 @@ from .serialized import check_texts
 
 FINAL = {"completed": "DONE", "error": "ERROR", "canceled": "CANCELLED"}
 ON_THE_WAY = {"waiting": "QUEUED", "running": "RUNNING", "suspended": "PAUSED", "cancel_requested": "RUNNING"}
-_HANDLERS = ("perceval.providers.quandela.rpc_handler.RPCHandler", "perceval.providers.scaleway.scaleway_rpc_handler.RPCHandler",
+HANDLERS = ("perceval.providers.quandela.rpc_handler.RPCHandler", "perceval.providers.scaleway.scaleway_rpc_handler.RPCHandler",
              "perceval.providers.kipu.kipu_rpc_handler.KipuRPCHandler")  # fmt: skip
 
 
@@ -79,7 +79,7 @@ class Remote:
 
     def replacements(self) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
         """What everything sent to a cloud passes, to be replaced."""
-        for path in _HANDLERS:
+        for path in HANDLERS:
             module, _, name = path.rpartition(".")
             yield from self.of_handler(getattr(sdk(module, "a platform", "perceval"), name))
         yield sdk("perceval.runtime.legacy", "a job", "perceval").RemoteJob, "_get_results", self._results_of_job
@@ -121,8 +121,7 @@ class Remote:
                 run.id = original(handler, cloud_data)
                 return run
 
-            recorder.run(provider, Sending(handler, cloud_data), (), {}, send)
-            return run.id
+            return recorder.run(provider, Sending(handler, cloud_data), (), {}, send).id
 
         return method
 
@@ -140,8 +139,7 @@ class Remote:
                 run.id = original(handler, job_id)
                 return run
 
-            recorder.retry(provider, job_id, Sending(handler, {}), send)
-            return run.id
+            return recorder.retry(provider, job_id, Sending(handler, {}), send).id
 
         return method
 

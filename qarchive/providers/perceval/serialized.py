@@ -261,11 +261,17 @@ def _check(message) -> None:
         check_postselect(message.post_select)
     if getattr(message, "n_mode", 0) > _MOST_MODES:
         raise BadInput(f"a stored {kind}", f"{message.n_mode} modes, more than {_MOST_MODES}")
+    for part in _parts_of(message):
+        _check(part)
+
+
+def _parts_of(message) -> Iterator[Any]:
+    """The messages that stand directly in another one."""
     for _, content in message.ListFields():
         parts = [content] if hasattr(content, "DESCRIPTOR") else content.values() if hasattr(content, "values") else content
         for part in parts if type(parts) not in (str, bytes, int, float, bool) else ():
             if hasattr(part, "DESCRIPTOR"):
-                _check(part)
+                yield part
 
 
 def check_postselect(text: str) -> None:
@@ -315,6 +321,25 @@ def _check_text(text: str) -> None:
 def text_of(plain: dict) -> str:
     """Perceval's own text of a stored object, which its `deserialize` reads; without what it leaves out."""
     return f":PCVL:{_FORMS[plain['class']][0]}:{b64encode(plain['bytes']).decode()}"
+
+
+def unnamed(plain: dict) -> dict:
+    """A stored object without the names of circuits and of the experiment, which decide nothing: to be compared, not read."""
+    if plain["class"] not in ("Circuit", "GenericInterferometer", "Experiment"):
+        return plain
+    message = getattr(sdk("exqalibur.serialization.circuit_pb2", "a circuit", "perceval"), _FORMS[plain["class"]][1])()
+    try:
+        message.ParseFromString(plain["bytes"])
+    except sdk("google.protobuf.message", "a circuit", "perceval").DecodeError:
+        return plain
+    pending = [message]
+    while pending:
+        part = pending.pop()
+        if part.DESCRIPTOR.name in ("Circuit", "Experiment"):
+            part.ClearField("name")
+        pending.extend(_parts_of(part))
+    return {**plain, "class": "Circuit" if plain["class"] != "Experiment" else "Experiment",
+            "bytes": message.SerializeToString(deterministic=True)}  # fmt: skip
 
 
 def _read(plain: dict, read: Callable) -> dict:

@@ -20,6 +20,8 @@ EMULATION = "pulser.emulation"  # an EmulationConfig, of any class
 LEGACY = "pulser.legacy"  # an EmulatorConfig, which QutipBackend takes
 EMULATOR = "pulser.emulator"  # what a QutipEmulator was made with
 _LISTS = ("observables", "callbacks")
+# What nothing that comes out depends on: what is shown, written or saved meanwhile.
+_SHOWN = frozenset({"progress_bar", "print_progress", "log_level", "log_file", "autosave_prefix", "autosave_dt"})
 _BUILT_IN = (("pulser_simulation.qutip_config", "QutipConfig"), ("pulser.backend.config", "EmulationConfig"))
 
 Gap = Callable[[str, str], None]
@@ -95,6 +97,25 @@ def shots_of(config: Any) -> int | None:
     numbers = {options.get("default_num_shots") if item._num_shots is None else item._num_shots for item in drawing}
     found = next(iter(numbers)) if len(numbers) == 1 else None
     return found if type(found) is int else None
+
+
+def alike(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an archived configuration decides what comes out."""
+    parts = {name: {key: item for key, item in plain[name].items() if key not in _SHOWN}
+             for name in ("options", "run") if name in plain}  # fmt: skip
+    return {**plain, **parts}
+
+
+def renamed(config: Any, result: Any) -> Any:
+    """Results of a run whose observables were equal, as those of `config` know them: by the UUIDs that these have today."""
+    observables = {item.tag: item.uuid for item in getattr(config, "_backend_options", {}).get("observables", ())}
+    for found in result if isinstance(result, list | tuple) else (result,):
+        if type(found).__name__ == "Results":
+            today = {known: observables[tag] for tag, known in found._tagmap.items() if tag in observables}
+            for name in ("_results", "_times", "_aggregation_methods"):
+                setattr(found, name, {today.get(known, known): item for known, item in getattr(found, name).items()})
+            found._tagmap.update({tag: today[known] for tag, known in found._tagmap.items() if known in today})
+    return result
 
 
 def loaded_class(base: type, name: str) -> type | None:

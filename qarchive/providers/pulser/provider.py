@@ -11,7 +11,7 @@ from ...values import Link
 from .. import hooks
 from ..base import Execution, Follower, Get, Outcome, Provider, Recorder, Stage
 from ..wrapped import Wrapped, unwrapped
-from . import emulators, results
+from . import configs, emulators, results
 from .sequences import SEQUENCE, NotRepresentable, load_sequence, pulser, put_sequence
 
 _SAMPLED = "run_from_sequence_samples"
@@ -176,6 +176,36 @@ class PulserProvider(Provider):
             return self._rebuilt.get(emulator) == (job["input"], job["config"])
         except TypeError:
             return False
+
+    # Replay
+
+    def alike(self, get: Get, job: Mapping[str, Any], snapshot: Link) -> dict[str, Any]:
+        return {**super().alike(get, job, snapshot), "config": configs.alike(get(job["config"]))}
+
+    def alike_input(self, get: Get, job: Mapping[str, Any]) -> Any:
+        """The sequence or the samples with register and device, without Pulser's words for people, which change with it."""
+        return {name: item for name, item in get(job["input"]).items() if name != "text"}
+
+    def answer(self, target: Any, args: tuple, kwargs: dict, jobs: list[Any]) -> Any:
+        """What `run` returned, with the observables of the emulator that runs now."""
+        emulator = unwrapped(target)
+        config = emulator.config if type(emulator) is emulators.SampledRun else getattr(emulator, "_config", None)
+        return configs.renamed(config, self.load_job(jobs[0]))
+
+    def stand_ins(self, player: Any) -> Iterator[tuple[type, str, Callable[[Callable], Callable]]]:
+        """Emulators of packages that are imported later: their classes are replayed when their first object is made."""
+        yield pulser("pulser.backend.abc", "an emulator of Pulser's").EmulatorBackend, "__init__", self._made
+
+    def _made(self, original: Callable) -> Callable:
+        @hooks.passed_over
+        def method(emulator: Any, *args: Any, **kwargs: Any) -> None:
+            if emulators.is_emulator(emulator):
+                hooks.instrument(self)
+            original(emulator, *args, **kwargs)
+
+        return method
+
+    # Executions that nobody wrapped
 
     def entry_points(self) -> Iterator[tuple[type, str]]:
         for kind in emulators.classes():

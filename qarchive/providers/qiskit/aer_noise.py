@@ -18,7 +18,8 @@ _WITH_MATRICES = frozenset({"kraus", "unitary", "superop"})
 
 
 def model_to_plain(model: Any, gap: Gap | None = None) -> dict:
-    """A NoiseModel as a plain value, equal for equal models.
+    """A NoiseModel as a plain value, equal for equal models: in the order of names and qubits, since Aer's own order is that of
+    a set's, another one in each process.
 
     A pass that holds the user's own function cannot be kept: it raises NotEncodable, or with `gap` is left out and told.
     """
@@ -27,13 +28,11 @@ def model_to_plain(model: Any, gap: Gap | None = None) -> dict:
         "basis_gates": sorted(model._basis_gates),
         "instructions": sorted(model._noise_instructions),
         "qubits": sorted(model._noise_qubits),
-        "default": [[label, errors.place(error)] for label, error in model._default_quantum_errors.items()],
-        "local": [
-            [label, _qubits(local), _places([errors.place(error) for error in local.values()])]
-            for label, local in model._local_quantum_errors.items()
-        ],
-        "readout": [_readout(error, qubits) for qubits, error in model._local_readout_errors.items()],
-    }
+        "default": [[label, errors.place(error)] for label, error in sorted(model._default_quantum_errors.items(), key=_name)],
+        "local": [_local(label, sorted(local.items(), key=_name), errors)
+                  for label, local in sorted(model._local_quantum_errors.items(), key=_name)],
+        "readout": [_readout(error, qubits) for qubits, error in sorted(model._local_readout_errors.items(), key=_name)],
+    }  # fmt: skip
     if model._default_readout_error is not None:
         value["default_readout"] = Array.of(model._default_readout_error.probabilities)
     passes = [_pass(item, f"passes.{i}", gap) for i, item in enumerate(model._custom_noise_passes)]
@@ -214,8 +213,13 @@ def _new_operation(item) -> Any:
     return gate(*params, label=label) if label is not None else gate(*params)
 
 
-def _qubits(local) -> list:
-    return [list(qubits) for qubits in local]
+def _name(item: tuple) -> Any:
+    """What a pair is sorted by: the name of an instruction, or its qubits."""
+    return item[0]
+
+
+def _local(label, where, errors) -> list:
+    return [label, [list(qubits) for qubits, _ in where], _places([errors.place(error) for _, error in where])]
 
 
 def _places(places) -> Array:

@@ -23,6 +23,7 @@ from .operations import operations
 from .qpy import load_circuit, spilled
 
 _HINT = "give an index or a name"
+_NOT_RUN = frozenset({"type", "circuits", "metadata", "single"})
 _FLOAT, _COMPLEX = 8, 16  # bytes
 
 
@@ -54,15 +55,44 @@ def identities(get: Get, job: Mapping[str, Any], asked: bool = True) -> list[byt
         raise BadInput("the input of this job", reason, "take the job itself")
     if "parameter_binds" in value or "observables" in value or _given(value.get("parameter_values")):
         raise BadInput("the input of this job", "its circuits alone do not say what ran", "give an index")
+    return _each(get, job, value, asked)
+
+
+def _each(get, job, value, asked) -> list[bytes]:
+    """The identity of each circuit or PUB of an input blob."""
     found = []
     for place, entry in enumerate(value["circuits"]):
         circuit = entry["circuit"].digest if "circuit" in entry else _fingerprint_again(get, entry)
-        pub = value["pubs"][place] if kind == PUBS else {}
+        pub = value["pubs"][place] if value["type"] == PUBS else {}
         if circuit is None or pub is None:
             found.append(_digest(b"unknown", job["input"].digest, place))
         else:
             found.append(_of_pub(circuit, pub, asked) if pub else circuit)
     return found
+
+
+def what_runs(get: Get, job: Mapping[str, Any]) -> Any:
+    """What must be equal where one job's results stand for another's, as a plain value: the identities of its circuits or PUBs,
+    and what binds values to circuits alone. Names and metadata are no part of it. Of an input that was not captured it is what
+    no other job has."""
+    value = get(job["input"])
+    if value["type"] not in (CIRCUITS, PUBS, V1) or None in value.get("pubs", ()):
+        return unknown(job)
+    try:
+        return identities(get, job)
+    except BadInput:
+        beside = {name: item for name, item in value.items() if name not in _NOT_RUN}
+        return [_each(get, job, value, True), told(beside)]
+
+
+def told(value: Any) -> bytes:
+    """32 bytes that tell a plain value, however long, from others."""
+    return _digest(b"value", value)
+
+
+def unknown(job: Mapping[str, Any]) -> list:
+    """What no other job has."""
+    return ["unknown", job.get("nonce")]
 
 
 def _fingerprint(circuit) -> bytes:

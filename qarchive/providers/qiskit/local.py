@@ -7,7 +7,7 @@ reads them back. The provider chooses by the object that executes and, when read
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...errors import BadInput
@@ -16,7 +16,7 @@ from .. import hooks
 from ..base import Divisible, Execution, Follower, Get, Outcome, Provider, Recorder, Stage
 from ..sdk import sdk
 from ..wrapped import is_a, unwrapped
-from . import attachments, extracting, identities, joining, text
+from . import attachments, extracting, identities, joining, recompiling, text
 from .primitive_settings import PRIMITIVE, make
 from .rebuild import rebuild
 
@@ -152,6 +152,10 @@ class LocalProvider(Provider):
     def load_call(self, get: Get, job: Mapping[str, Any], backend: Any) -> tuple[Any, tuple, dict]:
         return self._of_input(get, job).load_call(get, job, backend)
 
+    def load_call_elsewhere(self, get: Get, job: Mapping[str, Any], snapshot: Mapping[str, Any], backend: Any,
+                            logical: Callable[[], Any]) -> tuple[Any, tuple, dict]:  # fmt: skip
+        return recompiling.compiled(get, job, snapshot, self.load_call(get, job, backend), logical)
+
     def load_result(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> Any:
         result = _result(get, outcome)
         return self._of_result(result).load_result(result, outcome.get("volatile", {}))
@@ -197,6 +201,11 @@ class LocalProvider(Provider):
 
     def extract(self, result: Any, index: int, what: str) -> Any:
         return extracting.extract(result, index, what)
+
+    # Replay
+
+    def alike_input(self, get: Get, job: Mapping[str, Any]) -> Any:
+        return identities.what_runs(get, job)
 
     def _faces(self) -> tuple[Face, Face]:
         return self.backends, self.primitives

@@ -1,0 +1,1 @@
+"""Replay: past jobs answer for those that a script would run."""
