@@ -19,7 +19,7 @@ from . import pack
 from .errors import Damaged
 from .intake import Corrupt, Intake, Known, as_read, places, seal
 
-VERSION = 3
+VERSION = 4
 LOCK_PATIENCE_S = 5.0
 _BROKEN = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 may fail to decode the message of its own error
 _REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
@@ -28,7 +28,7 @@ _REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_
 _SCHEMA = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value);
 CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, boot TEXT, sealed INTEGER,
-    damaged INTEGER, seal BLOB);
+    damaged INTEGER, origin TEXT, seal BLOB);
 CREATE TABLE damage(pack INTEGER, at INTEGER, length INTEGER, reason TEXT);
 CREATE TABLE blobs(digest BLOB, pack INTEGER, frame INTEGER, start INTEGER, stored INTEGER, raw INTEGER, length INTEGER,
     kind TEXT, PRIMARY KEY(digest, pack, frame, start)) WITHOUT ROWID;
@@ -37,7 +37,7 @@ CREATE TABLE records(digest BLOB PRIMARY KEY, job BLOB) WITHOUT ROWID;
 CREATE TABLE withheld(digest BLOB, pack INTEGER, job BLOB, PRIMARY KEY(digest, pack)) WITHOUT ROWID;
 CREATE INDEX records_job ON records(job);
 CREATE TABLE jobs(id BLOB PRIMARY KEY, created INTEGER, provider TEXT, backend TEXT, status TEXT, kind TEXT, grp TEXT,
-    input BLOB, calibration BLOB, provider_job TEXT, body TEXT, seal BLOB) WITHOUT ROWID;
+    input BLOB, calibration BLOB, provider_job TEXT, open INTEGER, body TEXT, seal BLOB) WITHOUT ROWID;
 CREATE TABLE tags(tag TEXT, job BLOB, created INTEGER, PRIMARY KEY(tag, created, job)) WITHOUT ROWID;
 CREATE TABLE earlier(job BLOB, provider_job TEXT, PRIMARY KEY(job, provider_job)) WITHOUT ROWID;
 CREATE TABLE groups(id BLOB PRIMARY KEY, name TEXT, archive TEXT, number INTEGER, removed INTEGER, seal BLOB) WITHOUT ROWID;
@@ -52,6 +52,7 @@ CREATE INDEX members_replaces ON members(replaces) WHERE replaces IS NOT NULL;
 CREATE INDEX jobs_created ON jobs(created, id);
 CREATE INDEX jobs_backend ON jobs(backend, created, id);
 CREATE INDEX jobs_status ON jobs(status, created, id);
+CREATE INDEX jobs_open ON jobs(created, id) WHERE open;
 CREATE INDEX jobs_group ON jobs(grp, created, id) WHERE grp IS NOT NULL;
 CREATE INDEX jobs_kind ON jobs(kind, created, id);
 CREATE INDEX jobs_input ON jobs(input);
@@ -142,7 +143,8 @@ class Catalog:
                 with db:
                     for name, known in self._known().items():
                         if name in names and not known.damaged:
-                            check = seal(name, known.id, known.size, known.hash, known.synced, known.boot, known.sealed, 1)
+                            columns = known.id, known.size, known.hash, known.synced, known.boot, known.sealed, 1, known.origin
+                            check = seal(name, *columns)
                             db.execute("UPDATE packs SET damaged = 1, seal = ? WHERE id = ?", (check, known.id))
 
         self.ask(mark)
@@ -301,7 +303,7 @@ class Catalog:
     def _known(self) -> dict[str, Known]:
         known = {}
         for name, *columns, check in self._connection.execute(
-            "SELECT name, id, size, hash, synced, boot, sealed, damaged, seal FROM packs"
+            "SELECT name, id, size, hash, synced, boot, sealed, damaged, origin, seal FROM packs"
         ):
             if check != seal(name, *columns):
                 raise Corrupt

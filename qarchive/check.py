@@ -56,7 +56,7 @@ def verify(store: Store, deep: bool = False, progress: Progress | None = None) -
     for path in _files(store.packs):
         if pack.pack_id(path):
             sizes[path] = path.stat().st_size
-        elif path.suffix != lease.ABANDONED:
+        elif path.suffix not in (lease.ABANDONED, pack.COMING):
             report.findings.append(Finding("foreign", str(path), "is no pack"))
     for path, size in sizes.items():
         try:

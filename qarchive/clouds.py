@@ -59,8 +59,8 @@ def sync(recorder: Recorder, named: Named, clients: Clients, jobs: Iterable[byte
     report = Report()
     for digest in recorder.store.index.unfinished() if jobs is None else jobs:
         folded = recorder.folded(digest)
-        attempt = folded.current
-        if attempt is None or attempt.record is None or folded.record is None or folded.status in model.TERMINAL:
+        attempt = folded.pending
+        if attempt is None or attempt.record is None or folded.record is None:
             continue
         job = digest.hex()
         try:
@@ -68,12 +68,15 @@ def sync(recorder: Recorder, named: Named, clients: Clients, jobs: Iterable[byte
             if attempt.record["status"] != "SENDING":
                 _local(recorder, digest, attempt, report)
             elif attempt.provider_job is None:
-                report.unanswered.append(job)
+                (report.waiting if attempt.is_foreign else report.unanswered).append(job)
             else:
                 client = clients.of(provider)
                 collect(recorder, provider, client, Link(digest), attempt, report)
         except QArchiveError as error:
-            report.problems[job] = str(error)
+            if attempt.is_foreign:  # sent by somebody else, whose account it may be: there it is asked about
+                report.waiting.append(job)
+            else:
+                report.problems[job] = str(error)
     return report
 
 
@@ -92,8 +95,8 @@ def fetch_one(recorder: Recorder, provider: Cloud, client: Any, provider_job: st
     if found is None:
         found = recorder.record(provider, provider.retrieve(client, provider_job))
     folded = recorder.folded(found.digest)
-    if folded.status not in model.TERMINAL and folded.current is not None:
-        collect(recorder, provider, client, found, folded.current, report or Report())
+    if folded.pending is not None:
+        collect(recorder, provider, client, found, folded.pending, report or Report())
     return found
 
 
@@ -104,14 +107,16 @@ def recover(recorder: Recorder, named: Named, clients: Clients, jobs: Iterable[b
     open_ones: dict[str, list[tuple[bytes, model.Folded]]] = {}
     for digest in recorder.store.index.unfinished() if jobs is None else jobs:
         folded = recorder.folded(digest)
-        attempt = folded.current
-        if folded.record and attempt and attempt.record and attempt.status == "SENDING" and not recorder.follows(attempt.link):
+        attempt = folded.pending
+        if not folded.record or attempt is None or attempt.is_foreign:
+            continue  # who sent it will find it; here an equal job of our own could be taken for it
+        if attempt.status == "SENDING" and not recorder.follows(attempt.link):
             open_ones.setdefault(folded.record["provider"], []).append((digest, folded))
     for name, waiting in open_ones.items():
         try:
             provider = named(name)
             client = clients.of(provider)
-            sendings = [(folded.record, folded.current.record) for _, folded in waiting]
+            sendings = [(folded.record, folded.pending.record) for _, folded in waiting]
             answers = provider.search(
                 lambda link: recorder.store.value(link.digest),
                 client,
@@ -126,7 +131,7 @@ def recover(recorder: Recorder, named: Named, clients: Clients, jobs: Iterable[b
                 report.unanswered.append(digest.hex())
                 continue
             try:
-                _recovered(recorder, provider, client, Link(digest), folded.current, provider_job, report)
+                _recovered(recorder, provider, client, Link(digest), folded.pending, provider_job, report)
             except QArchiveError as error:
                 report.problems[digest.hex()] = str(error)
     return report
@@ -192,7 +197,7 @@ def _recovered(recorder, provider, client, job, attempt, provider_job, report) -
     stage = Stage(recorder.store)
     stage.record(records.sent_record(job=job, attempt=attempt.link, **vars(provider.sent(native))))
     stage.commit(durable=True)
-    collect(recorder, provider, client, job, recorder.folded(job.digest).current, report)
+    collect(recorder, provider, client, job, recorder.folded(job.digest).pending, report)
 
 
 def collect(recorder: Recorder, provider: Cloud, client: Any, job: Link, attempt: model.Attempt, report: Report) -> bool:
@@ -204,6 +209,9 @@ def collect(recorder: Recorder, provider: Cloud, client: Any, job: Link, attempt
     try:
         native = provider.retrieve(client, attempt.provider_job, origin(recorder, job, attempt))
     except NotFound:
+        if attempt.is_foreign:
+            report.waiting.append(str(job))
+            return False
         stage.record(records.status_record(job=job, attempt=attempt.link, status="UNKNOWN", provider_status="", error=_GONE))
         stage.commit(durable=True)
         report.lost.append(str(job))

@@ -6,14 +6,16 @@ have unequal digests; this module writes one of them and refuses the others.
 
 import hashlib
 import math
+import os
 import re
 import struct
 from collections.abc import Callable, Iterator
+from functools import cache
 from itertools import pairwise
 
 import msgpack
 
-from .errors import NewerFormat, NotCanonical, NotEncodable
+from .errors import BadInput, NewerFormat, NotCanonical, NotEncodable
 from .values import CHUNK, ITEM_SIZES, TAGS, Array, Chunked, Link, Timestamp, Typed
 
 MAX_DEPTH = 64
@@ -51,7 +53,7 @@ def decode(encoded: bytes, fetch: Callable[[Link], bytes] | None = None) -> obje
 
     Maps become dict, arrays `Array`, links `Link`. `fetch` answers the canonical bytes of a chunk; without it long byte
     strings stay `Chunked`. Type tags that this version does not know stay as `Typed` values; an ext type that it does not
-    know raises NewerFormat. A long byte string that does not fit into memory raises MemoryError.
+    know raises NewerFormat. Long byte strings that together do not fit into memory raise BadInput before any of them is read.
     """
     if len(encoded) > MAX_BYTES:
         raise NotCanonical(f"{len(encoded)} bytes, more than a blob may have ({MAX_BYTES})")
@@ -340,6 +342,7 @@ class _Decoder:
         self.chunked = False
         self.fetch = fetch
         self.in_array = False
+        self.joined = 0  # bytes
 
     def unpack(self, encoded):
         return msgpack.unpackb(encoded, ext_hook=self._ext)
@@ -399,8 +402,32 @@ class _Decoder:
         chunked = Chunked(length, tuple(chunks))
         if self.fetch is None:
             return chunked
+        self.joined += length
+        if self.joined > most_joined():
+            reason = f"does not fit into memory; {most_joined():,} are read at most"
+            raise BadInput(f"a value of {self.joined:,} bytes or more", reason, "read it on a computer with more memory")
         joined = _join(chunked, self.fetch)
         return joined if in_array else bytes(joined)
+
+
+@cache
+def most_joined() -> int:
+    """Bytes of long byte strings that are read into memory together: half of what this computer has, or this process may have.
+
+    Their lengths are somebody's word: equal chunks are one blob, so a few kilobytes can claim any number of terabytes.
+    """
+    try:
+        found = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 4 << 30
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_AS, getrlimit
+
+        allowed, _ = getrlimit(RLIMIT_AS)
+        found = found if allowed == RLIM_INFINITY else min(found, allowed)
+    except ImportError:  # not on Windows
+        pass
+    return found // 2
 
 
 def _join(chunked, fetch) -> bytearray:

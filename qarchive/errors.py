@@ -58,12 +58,22 @@ class Ambiguous(QArchiveError):
         super().__init__(f"{prefix} fits {len(candidates)} or more: {', '.join(candidates)}; give more digits")
 
 
-class SameName(Ambiguous):
-    """Several groups of one name, or with one beginning of their ids. `candidates` holds ids, at most ten of them."""
+class SameProviderJob(Ambiguous):
+    """Several jobs with one id at their providers. `candidates` holds ids, at most ten, `origins` their archives (None: here)."""
 
-    def __init__(self, name: str, number: int, candidates: list[str], hint: str):
-        self.prefix, self.candidates, self.hint = name, candidates, hint
-        QArchiveError.__init__(self, f"{number} groups are called {name} ({', '.join(candidates)}); {hint}")
+    def __init__(self, provider_job: str, number: int, candidates: list[str], origins: list[str | None]):
+        self.prefix, self.number, self.candidates, self.origins = provider_job, number, candidates, origins
+        names = _from(candidates, origins)
+        QArchiveError.__init__(self, f"{number} jobs are {provider_job} at their provider: {names}; give the id of one")
+
+
+class SameName(Ambiguous):
+    """Several groups of one name, or with one beginning of their ids. `candidates` holds ids, at most ten, `origins` the archives
+    in which they were made (None: here)."""
+
+    def __init__(self, name: str, number: int, candidates: list[str], origins: list[str | None], hint: str):
+        self.prefix, self.candidates, self.origins, self.hint = name, candidates, origins, hint
+        QArchiveError.__init__(self, f"{number} groups are called {name}: {_from(candidates, origins)}; {hint}")
 
 
 class SameCircuit(Ambiguous):
@@ -74,6 +84,17 @@ class SameCircuit(Ambiguous):
         self.prefix, self.candidates = "the circuit", [str(place) for place in places]
         shown = ", ".join(self.candidates[:10]) + (", ..." if len(places) > 10 else "")
         QArchiveError.__init__(self, f"{len(places)} circuits of the group are equal to this one: {shown}; give an index")
+
+
+class NoRecording(QArchiveError):
+    """An execution that a replay has no recording of. `nearest` is the id of the recorded job that is most like it, or None."""
+
+    exit_code = 3
+
+    def __init__(self, what: str, where: str, nearest: str | None = None, differences: list[str] | None = None):
+        self.what, self.where, self.nearest, self.differences = what, where, nearest, list(differences or ())
+        near = f"; the nearest is job {nearest[:12]}: {'; '.join(self.differences)}" if nearest else ""
+        super().__init__(f'{what} is not recorded in {where}{near}; `mode="missing"` runs and records what is not there')
 
 
 class Damaged(QArchiveError):
@@ -185,5 +206,21 @@ class NotAnswered(QArchiveError):
         super().__init__(f"{what} could not be asked about: {reason}")
 
 
+class Unreachable(QArchiveError):
+    """A remote that does not answer, or not to us. What was moved before is safe, and the same call goes on from there."""
+
+    exit_code = 9
+
+    def __init__(self, remote: str, reason: str, hint: str = "run it again; it goes on where it stopped"):
+        self.remote, self.reason, self.hint = remote, reason, hint
+        super().__init__(f"{remote} cannot be reached: {reason}; {hint}")
+
+
 class ArchiveWarning(UserWarning):
     """Something could not be captured or recorded. The user's run went on."""
+
+
+def _from(ids: list[str], origins: list[str | None]) -> str:
+    """Ids, each with the archive that it is from."""
+    return ", ".join(f"{each} ({'from here' if origin is None else f'from archive {origin[:8]}'})"
+                     for each, origin in zip(ids, origins, strict=True))  # fmt: skip

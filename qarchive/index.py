@@ -5,13 +5,16 @@ a row that fails it makes the whole index be built again, and is never shown.
 """
 
 import json
+import sqlite3
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 from . import pack
 from .catalog import Catalog
-from .intake import Corrupt, places, seal
+from .intake import Corrupt, foreign_of, places, seal
 from .values import Timestamp
 
 
@@ -150,11 +153,18 @@ class Index(Catalog):
         return self.ask(lambda db: next((_row(*found) for found in db.execute(sql, (job,))), None))
 
     def unfinished(self) -> list[bytes]:
-        """Ids of the jobs that were sent and have not ended as far as anybody saw, mock jobs too, in order of creation."""
-        sql = "SELECT id FROM jobs WHERE status IN ('SENDING', 'QUEUED', 'RUNNING', 'PAUSED') ORDER BY created, id"
-        return self.column(sql)
+        """Ids of the jobs that were sent and have not ended as far as this archive saw, mock jobs too, in order of creation."""
+        return self.column("SELECT id FROM jobs WHERE open ORDER BY created, id")
+
+    def all_jobs(self) -> list[bytes]:
+        """Ids of all jobs, mock jobs too, in order of creation."""
+        return self.column("SELECT id FROM jobs ORDER BY created, id")
 
     # Groups
+
+    def jobs_in(self, group: bytes) -> list[bytes]:
+        """Ids of all jobs with a place in a group, in order, those that others have replaced too."""
+        return self.column(f"SELECT job FROM members WHERE grp = ? {_IN_ORDER}", group)
 
     def groups(self, name: str | None = None, stale: bool = False) -> list[GroupRow]:
         """All groups, or those of one name, removed ones too, in order of name, archive and number."""
@@ -223,12 +233,67 @@ class Index(Catalog):
         """Digests of the records about a job."""
         return self.column("SELECT digest FROM records WHERE job = ? ORDER BY digest", job)
 
+    def records_by_origin(self, job: bytes) -> tuple[list[bytes], frozenset[bytes]]:
+        """(digests of the records about a job, those of them that came from other archives)."""
+
+        def read(db):
+            found = [digest for (digest,) in db.execute("SELECT digest FROM records WHERE job = ? ORDER BY digest", (job,))]
+            shared = db.execute("SELECT 1 FROM packs WHERE origin IS NOT NULL LIMIT 1").fetchone()
+            return found, foreign_of(db, found) if shared else frozenset()
+
+        return self.ask(read)
+
+    def origins(self, digest: bytes) -> list[str | None]:
+        """Where copies of a blob came from: None for the archive's own packs, else what a bundle says to be its archive."""
+        sql = "SELECT DISTINCT origin FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? ORDER BY origin"
+        return self.column(sql, digest)
+
     def all_records(self) -> list[bytes]:
         return self.column("SELECT digest FROM records ORDER BY digest")
 
     def places(self, digest: bytes) -> list[tuple[Path, pack.Entry]]:
         """Everywhere a blob lies, one of them enough; empty where it is nowhere."""
         return self.ask(lambda db: places(db, self.packs, digest))
+
+    def places_of(self, digests: Iterable[bytes]) -> dict[bytes, tuple[Path, pack.Entry]]:
+        """Where each of many blobs lies, one place of each; those that lie nowhere are left out."""
+
+        def read(db):
+            found, paths = {}, {}
+            for digest, row in _of_many(db, _PLACES, digests):
+                name, kind, length, frame, stored, raw, start = row
+                if not all(type(number) is int and number >= 0 for number in row[2:]):
+                    raise Corrupt
+                path = paths.get(name) or paths.setdefault(name, self.packs / name)
+                found.setdefault(digest, (path, pack.Entry(kind, digest, length, None, frame, stored, raw, start)))
+            return found
+
+        return self.ask(read)
+
+    def held(self, digests: Iterable[bytes], kind: str | None = None) -> set[bytes]:
+        """Those of many blobs that lie in a pack without damage; with a `kind` only under that."""
+        found = "SELECT digest, kind FROM blobs JOIN packs ON packs.id = pack WHERE NOT damaged AND digest IN ({})"
+        rows = self.ask(lambda db: list(_of_many(db, found, digests)))
+        return {digest for digest, (of,) in rows if kind is None or of == kind}
+
+    def has(self, digest: bytes) -> bool:
+        """Whether a blob is there, as far as was read."""
+        sql = "SELECT 1 FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? AND NOT damaged LIMIT 1"
+        return self.ask(lambda db: db.execute(sql, (digest,)).fetchone() is not None, stale=True)
+
+    def subjects(self, records: Iterable[bytes]) -> dict[bytes, bytes]:
+        """{record: the job or group that it is about} of those of many records that take part."""
+        sql = "SELECT digest, job FROM records WHERE digest IN ({})"
+        return self.ask(lambda db: {digest: job for digest, (job,) in _of_many(db, sql, records)})
+
+    def records_of(self, subjects: Iterable[bytes]) -> list[bytes]:
+        """Digests of the records about many jobs or groups."""
+        sql = "SELECT job, digest FROM records WHERE job IN ({})"
+        return self.ask(lambda db: [digest for _, (digest,) in _of_many(db, sql, subjects)])
+
+    def listed(self, jobs: Iterable[bytes]) -> set[bytes]:
+        """Those of many jobs that are listed."""
+        return self.ask(lambda db: {job for job, _ in _of_many(db, "SELECT id, 1 FROM jobs WHERE id IN ({})", jobs)})
 
     def holds(self, digest: bytes, own: str | None) -> bool:
         """Whether a blob lies in a sealed pack or in the pack named `own`: then a commit there may omit it.
@@ -265,7 +330,7 @@ class Index(Catalog):
     def content(self) -> dict[str, list]:
         """All that the index says of jobs and blobs, without row numbers, so that two indexes of the same packs are equal."""
         name = "(SELECT name FROM packs WHERE packs.id = pack)"
-        queries = {"packs": "name, size, hash, synced, sealed, damaged FROM packs", "records": "digest, job FROM records",
+        queries = {"packs": "name, size, hash, synced, sealed, damaged, origin FROM packs", "records": "digest, job FROM records",
                    "blobs": f"digest, {name}, frame, start, stored, raw, length, kind FROM blobs",
                    "keys": f"key, digest, {name} FROM keys", "jobs": "* FROM jobs", "tags": "tag, job, created FROM tags",
                    "earlier": "job, provider_job FROM earlier", "groups": "* FROM groups", "mapped": "* FROM mapped",
@@ -276,14 +341,25 @@ class Index(Catalog):
         )
 
 
+_MANY = 500  # values in one question
+_PLACES = ("SELECT digest, name, kind, length, frame, stored, raw, start FROM blobs JOIN packs ON packs.id = pack "
+           "WHERE digest IN ({}) ORDER BY sealed DESC, name")  # fmt: skip
 _ROW = ", ".join(
-    f"jobs.{name}" for name in "id created provider backend status kind grp input calibration provider_job body seal".split()
+    f"jobs.{name}" for name in "id created provider backend status kind grp input calibration provider_job open body seal".split()
 )
 
 
 _MEMBER = "grp, author, sequence, first, job, size, mapped, created, status, backend, error, replaces, seal"
 _NOT_REPLACED = "NOT EXISTS (SELECT 1 FROM members AS later WHERE later.replaces = members.job AND later.grp = members.grp)"
 _IN_ORDER = "ORDER BY author, sequence, first, job"
+
+
+def _of_many(db: sqlite3.Connection, sql: str, values: Iterable[bytes]) -> Iterator[tuple[bytes, tuple]]:
+    """(first column, the others) of all rows that a question about a list of values, of any length, finds."""
+    values = iter(values)
+    while part := list(islice(values, _MANY)):
+        for first, *others in db.execute(sql.format(", ".join("?" * len(part))), part):
+            yield first, tuple(others)
 
 
 def _checked(columns: tuple) -> tuple:

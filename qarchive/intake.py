@@ -14,6 +14,7 @@ from .errors import Damaged, NewerFormat, NotCanonical
 from .values import Link
 
 BATCH = 5_000  # records folded together
+BATCH_SIZE = 8 << 20  # and their bytes: decoded they take a multiple
 
 
 class Corrupt(Exception):
@@ -24,7 +25,8 @@ class Corrupt(Exception):
 class Known:
     """What the index has read of a pack: up to byte `size`, whose last 32 bytes are `hash` (of a commit, or in a trailer).
 
-    Up to `synced` a later commit vouches that it had reached the disk. `boot` is when it was read (`disk.boot`).
+    Up to `synced` a later commit vouches that it had reached the disk. `boot` is when it was read (`disk.boot`). `origin` is the
+    archive that it came from, where it is another's; empty where that does not say.
     """
 
     id: int
@@ -34,6 +36,7 @@ class Known:
     boot: str
     sealed: int
     damaged: int
+    origin: str | None = None
 
 
 class Intake:
@@ -42,7 +45,7 @@ class Intake:
     def __init__(self, db: sqlite3.Connection, packs: Path):
         self.db, self.packs = db, packs
         self.jobs: dict[bytes, dict[bytes, dict]] = {}
-        self.count = 0
+        self.count = self.size = 0
         self.blobs: list[tuple] = []
         self.keys: list[tuple] = []
         self.suspects: list[tuple[bytes, bytes, dict]] = []
@@ -53,7 +56,7 @@ class Intake:
         if known is None:
             row = db.execute("INSERT INTO packs(name) VALUES (?)", (path.name,)).lastrowid
             known = Known(row, 0, b"", 0, "", 0, 0)
-        row, size, synced, damaged = known.id, known.size, known.synced, known.damaged
+        row, size, synced, damaged, origin = known.id, known.size, known.synced, known.damaged, known.origin
         commits = pack.sealed_commits(path) if size == 0 else None
         sealed = commits is not None
         suspect_from = None
@@ -70,26 +73,35 @@ class Intake:
                     reason = "bytes that are no commit" if type(found) is pack.Damage else "a commit whose hash does not fit"
                     self.damage(row, found.offset, found.length, reason)
                 if type(found) is pack.Commit:
+                    if found.offset == 0 and found.entries[0].kind == pack.BUNDLE:
+                        origin = _origin(file, path, found.entries[0])
+                        db.execute("UPDATE packs SET origin = ? WHERE id = ?", (origin, row))
                     if found.whole:
                         synced = max(synced, found.synced)
                     if suspect_from is not None and found.whole and found.synced > suspect_from:
                         suspect_from = None  # what is damaged had reached the disk: no crash did this
                         self.trust(row)
-                    self.add(path, file, row, found, suspect=suspect_from is not None)
+                    self.add(path, file, row, found, suspect=suspect_from is not None, foreign=origin is not None)
                 size = found.offset + found.length
         if sealed:
             size = os.path.getsize(path)
         hashed = pack.read_hash(path, size) if size else b""
-        columns = size, hashed, synced, disk.boot(), int(sealed), int(damaged)
-        sql = "UPDATE packs SET size = ?, hash = ?, synced = ?, boot = ?, sealed = ?, damaged = ?, seal = ? WHERE id = ?"
+        columns = size, hashed, synced, disk.boot(), int(sealed), int(damaged), origin
+        fields = "size = ?, hash = ?, synced = ?, boot = ?, sealed = ?, damaged = ?, origin = ?, seal = ?"
+        sql = f"UPDATE packs SET {fields} WHERE id = ?"
         db.execute(sql, (*columns, seal(path.name, row, *columns), row))
 
-    def add(self, path: Path, file, row: int, commit: pack.Commit, suspect: bool) -> None:
+    def add(self, path: Path, file, row: int, commit: pack.Commit, suspect: bool, foreign: bool) -> None:
         """Take in one commit: the places of its blobs and the content of its records."""
         self.blobs += [(e.digest, row, e.frame, e.start, e.stored, e.raw, e.length, e.kind) for e in commit.entries]
-        self.keys += [(e.key, e.digest, row) for e in commit.entries if e.key]
+        if not foreign:  # a stranger's key could make our next job refer to another circuit than it ran
+            self.keys += [(e.key, e.digest, row) for e in commit.entries if e.key]
         for entry, record in self.records(path, file, row, commit.entries):
             if (reason := records.wrong(record)) is not None:
+                self.damage(row, entry.frame, entry.stored, f"record {entry.digest.hex()}: {reason}")
+                continue
+            if foreign and record["type"] in records.LOCAL:
+                reason = f"a {record['type']} of another archive's"
                 self.damage(row, entry.frame, entry.stored, f"record {entry.digest.hex()}: {reason}")
                 continue
             job = records.subject_of(entry.digest, record)
@@ -98,6 +110,9 @@ class Intake:
                 self.db.execute("INSERT OR IGNORE INTO withheld VALUES (?, ?, ?)", (entry.digest, row, job))
             else:
                 self.take(entry.digest, job, record)
+                self.size += entry.length
+            if self.size >= BATCH_SIZE:
+                self.fold()
         if self.count >= BATCH:
             self.fold()
 
@@ -132,6 +147,7 @@ class Intake:
         db = self.db
         db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sorted(self.blobs))
         db.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", self.keys)
+        shared = db.execute("SELECT 1 FROM packs WHERE origin IS NOT NULL").fetchone() is not None
         new, rows, tags, earlier, members = [], [], [], [], []
         for job, about in self.jobs.items():
             known = {digest for (digest,) in db.execute("SELECT digest FROM records WHERE job = ?", (job,))}
@@ -147,7 +163,7 @@ class Intake:
                 continue
             if known:
                 self.unlist(job)
-            folded = model.fold(job, about)
+            folded = model.fold(job, about, foreign_of(db, about) if shared else frozenset())
             if folded.removed:
                 db.execute("DELETE FROM jobs WHERE id = ?", (job,))
                 continue
@@ -160,18 +176,18 @@ class Intake:
             if folded.record is not None and "member" in folded.record:
                 members.append(_member_of(folded.record["member"], fields))
         db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?)", sorted(new))
-        db.executemany("REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows, key=lambda row: row[0]))
+        db.executemany("REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows, key=lambda row: row[0]))
         db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?)", tags)
         db.executemany("INSERT OR IGNORE INTO earlier VALUES (?, ?)", earlier)
         db.executemany("REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", members)
-        self.blobs, self.keys, self.jobs, self.count = [], [], {}, 0
+        self.blobs, self.keys, self.jobs, self.count, self.size = [], [], {}, 0, 0
 
     def group(self, group: bytes, about: dict[bytes, dict]) -> None:
         """Write a group's rows."""
         db = self.db
         root = about.get(group)
         if root is not None:
-            removed = any(record["type"] == "removal" for record in about.values())
+            removed = records.is_removed(about)
             columns = group, root["name"], root["archive"], root["number"], int(removed)
             db.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)", (*columns, seal(*columns)))
         ends: dict[tuple, int] = {}
@@ -246,6 +262,21 @@ class Intake:
         return True
 
 
+def _origin(file, path: Path, entry: pack.Entry) -> str:
+    """The id of the archive that a bundle says to come from; empty where it does not say."""
+    try:
+        found = codec.decode(pack.read(file, path, entry))["archive"]
+    except (Damaged, NotCanonical, NewerFormat, KeyError, TypeError):
+        return ""
+    return found if type(found) is str else ""
+
+
+def foreign_of(db: sqlite3.Connection, digests: Iterable[bytes]) -> frozenset[bytes]:
+    """Those records that stand in bundles alone, and in no pack of the archive's own."""
+    own = "SELECT 1 FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? AND origin IS NULL LIMIT 1"
+    return frozenset(digest for digest in digests if db.execute(own, (digest,)).fetchone() is None)
+
+
 def as_read(path: Path, known: Known, compared: bool = False) -> bool:
     """Whether a pack begins with what the index has read of it.
 
@@ -302,11 +333,13 @@ def seal(*columns: Any) -> bytes:
 
 def _row_of(fields: dict[str, Any]) -> tuple:
     body = json.dumps(
-        {key: _jsonable(value) for key, value in fields.items() if key != "created"}, ensure_ascii=False, separators=(",", ":")
+        {key: _jsonable(value) for key, value in fields.items() if key not in ("created", "open")},
+        ensure_ascii=False,
+        separators=(",", ":"),
     )
     links = [fields[name] and fields[name].digest for name in ("input", "calibration")]
     columns = (fields["id"], fields["created"].ns, fields["provider"], fields["backend"], fields["status"], fields["kind"],
-               fields["group"], *links, fields["provider_job"], body)  # fmt: skip
+               fields["group"], *links, fields["provider_job"], int(fields["open"]), body)  # fmt: skip
     return *columns, seal(*columns)
 
 

@@ -1,12 +1,12 @@
 """One archived job, as its reader sees it: what went in, how it ran, what came out."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from . import codec, model, records
+from . import codec, model, records, seals
 from .calibration import Calibration
 from .errors import BadInput, JobFailed, NotEncodable, NotFinished, NotFound
 from .index import Row
@@ -47,8 +47,8 @@ class Job:
         """All records of the job and what they add up to."""
         if self._read is None or self._read.status not in model.TERMINAL:
             self._recorder.settle()
-            found = {digest: self._store.value(digest) for digest in self._store.index.records(self._digest)}
-            self._read = model.fold(self._digest, found)
+            digests, foreign = self._store.index.records_by_origin(self._digest)
+            self._read = model.fold(self._digest, {digest: self._store.value(digest) for digest in digests}, foreign)
         return self._read
 
     @property
@@ -84,6 +84,15 @@ class Job:
         if self._row and self._row.status in model.TERMINAL:
             return self._row.status
         return self.folded.status
+
+    @property
+    def origin(self) -> str | None:
+        """The id of the archive that it came from, in a bundle or by a merge; None for a job of this archive's own.
+
+        It is what the bundle says, which anybody can write; a signature says more.
+        """
+        found = self._store.index.origins(self._digest)
+        return None if not found or None in found else next(filter(None, found), "")
 
     @property
     def created(self) -> datetime:
@@ -137,6 +146,12 @@ class Job:
         return self._of_attempt("environment")
 
     @property
+    def code(self) -> dict[str, Any] | None:
+        """The code that sent it: `commit`, `dirty` (whether it was altered since), `script` with `name` and `sha256`; each where
+        it is known, None where nothing is."""
+        return self._of_attempt("code")
+
+    @property
     def usage(self) -> dict[str, Any]:
         """What the provider charged: QPU seconds, credits."""
         outcome = self.folded.outcome
@@ -169,6 +184,9 @@ class Job:
         `value` is an object of the job's SDK (a circuit, a list of them), a `pathlib.Path` (the file's name and bytes), or a
         plain value. A second one of the same name is kept beside the first, and shown instead. Raises BadInput, CannotWrite.
         """
+        if found := records.obeyed(records.plain_text(name)):
+            raise BadInput("the name of an attachment", f"is {found}", "leave it out")
+        self._store.must_be_writable()
         stage = Stage(self._store)
         if isinstance(value, Path):
             try:
@@ -193,12 +211,16 @@ class Job:
         return sorted({record["name"] for _, record in self.folded.others if record["type"] == "attachment"})
 
     def attachment(self, name: str) -> Any:
-        """What was attached under a name, the last of several; of a file its bytes. Raises NotFound, MissingExtra."""
-        found = [(record["created"], digest, record["value"]) for digest, record in self.folded.others
+        """What was attached under a name, the last of several, this archive's own before another's; of a file its bytes.
+
+        Raises NotFound, MissingExtra.
+        """
+        _, foreign = self._store.index.records_by_origin(self._digest)
+        found = [(digest not in foreign, record["created"], digest, record["value"]) for digest, record in self.folded.others
                  if record["type"] == "attachment" and record["name"] == name]  # fmt: skip
         if not found:
             raise NotFound(f"the attachment {name!r}", f"job {self.id[:12]}", f"it has {', '.join(self.attachments) or 'none'}")
-        held = self._value(max(found)[2])
+        held = self._value(max(found)[-1])
         if held["type"] in ("value", "file"):
             return held["value" if held["type"] == "value" else "content"]
         return self._provider().load_attachment(self._value, held)
@@ -206,20 +228,13 @@ class Job:
     @property
     def seal(self) -> str:
         """The digest of job, attempt, one outcome and all that they reach: what a paper cites. Raises NotFinished."""
-        outcome = self._outcome()
-        current = self.folded.current
-        roots = [
-            self._digest,
-            current.digest,
-            *(digest for digest, record in current.later if record is outcome or record["type"] == "sent" or _is_sealed(record)),
-        ]
-        reached, pending = set(), roots
-        while pending:
-            digest = pending.pop()
-            if digest not in reached:
-                reached.add(digest)
-                pending += [link.digest for link in codec.links(codec.decode(self._store.get(digest)))]
-        return codec.digest(codec.encode(["seal", 1, [Link(digest) for digest in sorted(reached)]])).hex()
+        self._outcome()
+        return next(self.seals()).hex()
+
+    def seals(self) -> Iterator[bytes]:
+        """Every seal that the job has, of 32 bytes each, the one that holds first; none before it has ended. They are made from
+        its blobs, of which every byte is read. Raises Damaged, and NotFound for a blob that is missing."""
+        yield from seals.every(self.folded, self._store.get)
 
     @property
     def blobs(self) -> list[tuple[str, str, int]]:
@@ -293,14 +308,26 @@ class Job:
     def rerun(self, backend: Any = None) -> "Job":
         """Run the archived input again and archive it as a child of this job: on `backend`, or on `rebuild()`.
 
-        The child may still be running. Raises BadInput, MissingExtra.
+        What was compiled for one device is run on that device, on a simulator of it, or on one without a coupling map. For
+        another device the circuit before compilation is needed, `attach("logical", circuit)`, a list of them for several; where
+        the job's own backend was a simulator without a coupling map its circuits are taken for that. Qiskit's `transpile` then
+        compiles them for `backend`. The child may still be running, and one that was sent to a cloud is not waited for.
+
+        Raises BadInput, MissingExtra.
         """
         provider = self._provider()
-        target, args, kwargs = provider.load_call(self._value, self.record, self.rebuild() if backend is None else backend)
+        if backend is None:
+            target, args, kwargs = provider.load_call(self._value, self.record, self.rebuild())
+        else:
+            snapshot = self.backend_snapshot or {}
+            target, args, kwargs = provider.load_call_elsewhere(self._value, self.record, snapshot, backend, self._logical)
         from .providers import registry
 
         child = self._recorder.rerun(registry.owner(target), Link(self._digest), target, args, kwargs)
         return Job(self._store, child.digest, self._recorder)
+
+    def _logical(self) -> Any:
+        return self.attachment("logical") if "logical" in self.attachments else None
 
     @property
     def outcome(self) -> dict[str, Any] | None:
@@ -345,11 +372,6 @@ class Job:
 
     def __hash__(self) -> int:
         return hash(self._digest)
-
-
-def _is_sealed(record: Mapping[str, Any]) -> bool:
-    """Whether a record is about the calibration that a job was sent or run with."""
-    return record["type"] == "calibration" and record["phase"] in ("submit", "run")
 
 
 def _time(entry: tuple[bytes, Mapping[str, Any]]) -> tuple[bool, Timestamp | None, bytes]:

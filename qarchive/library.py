@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from . import capture, membership, model
-from .errors import Ambiguous, BadInput, MissingExtra, NotFound
+from .errors import Ambiguous, BadInput, MissingExtra, NotFound, SameProviderJob
 from .index import Query
 from .job import Job
 from .store import Store
@@ -92,7 +92,9 @@ class Library:
         if len(found) == 1:
             return found[0]
         if found:
-            raise Ambiguous(reference, [digest.hex()[:16] for digest in found[:10]])
+            shown = found[:10]
+            origins = [self._job(digest).origin for digest in shown]
+            raise SameProviderJob(reference, len(found), [digest.hex()[:16] for digest in shown], origins)
         group, _, number = reference.rpartition("/")
         if group and re.fullmatch(r"[1-9][0-9]{0,8}", number) and (member := self._member(group, int(number))) is not None:
             return member

@@ -39,7 +39,8 @@ def at_run(store: Store, name: str) -> Places:
 
 def known(store: Store, name: str) -> list[GroupRow]:
     """The groups of this name that were not removed, this archive's own first."""
-    return _in_order(store, store.index.groups(records.plain_text(name)))
+    older = store.index.groups(records.plain_text(name))  # names were not escaped once
+    return _in_order(store, older or store.index.groups(records.plain_name(name)))
 
 
 def _in_order(store: Store, rows: list[GroupRow]) -> list[GroupRow]:
@@ -52,7 +53,7 @@ def of_name(store: Store, name: str, stale: bool = False) -> GroupRow:
 
     With `stale` the index is taken as it was last asked.
     """
-    name = records.plain_text(name)
+    name = records.plain_name(name)
     rows = store.index.groups(name, stale)
     if alive := _in_order(store, rows):
         return alive[0]

@@ -4,11 +4,11 @@ It uses no clock and no order of arrival, so merging two archives is the union o
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from .records import is_of_group
+from .records import LOCAL, is_of_group, is_removed
 from .values import Link, Timestamp
 
 # From the first to the last: of two statuses of one attempt the later one holds. UNKNOWN: it ended and nobody saw how.
@@ -29,15 +29,21 @@ STATUSES = (
 _ERROR_SHOWN = 200  # characters of an error that listings have
 RANK = {status: rank for rank, status in enumerate(STATUSES)}
 TERMINAL = frozenset(STATUSES[RANK["REFUSED"] :])
+OPEN = frozenset({"SENDING", "QUEUED", "RUNNING", "PAUSED"})  # it was sent, and may still come to something
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One attempt's records, folded. `record` is None where only later records of it have arrived."""
+    """One attempt's records, folded. `record` is None where only later records of it have arrived.
+
+    `foreign` are the digests of those that came from another archive. Once there is a result of this archive's own, they count
+    no more: nobody else can change what a job of ours came to.
+    """
 
     digest: bytes
     record: Mapping[str, Any] | None
     later: tuple[tuple[bytes, Mapping[str, Any]], ...] = ()
+    foreign: frozenset[bytes] = frozenset()
 
     @property
     def link(self) -> Link:
@@ -48,43 +54,68 @@ class Attempt:
         return self.record["number"] if self.record else 0
 
     @property
+    def is_foreign(self) -> bool:
+        """Whether its own record came from another archive, or from nowhere yet."""
+        return self.record is None or self.digest in self.foreign
+
+    @property
+    def mine(self) -> "Attempt":
+        """The same by this archive's own records alone."""
+        own = tuple(entry for entry in self.later if entry[0] not in self.foreign)
+        return replace(self, later=own, foreign=frozenset()) if self.foreign else self
+
+    @cached_property
+    def counting(self) -> tuple[tuple[bytes, Mapping[str, Any]], ...]:
+        """Those of its later records that count."""
+        if not self.foreign:
+            return self.later
+        own = tuple(entry for entry in self.later if entry[0] not in self.foreign)
+        return own if any(r["type"] == "outcome" and r.get("result") is not None for _, r in own) else self.later
+
+    @property
     def calibrations(self) -> list[tuple[str, Link, Timestamp | None]]:
         """(phase, calibration, when it was asked for), that of sending first, then by time; equal ones once."""
         at_sending = self.record.get("calibration") if self.record else None
         found = [("submit", at_sending, self.record.get("captured"))] if at_sending else []
-        later = [(r["captured"], r["phase"], r["calibration"]) for _, r in self.later if r["type"] == "calibration"]
+        later = [(r["captured"], r["phase"], r["calibration"]) for _, r in self.counting if r["type"] == "calibration"]
         return found + [(phase, link, captured) for captured, phase, link in sorted(set(later))]
 
     @cached_property
     def status(self) -> str:
-        words = [record["status"] for _, record in self.later if record.get("status") in RANK]
+        words = [record["status"] for _, record in self.counting if record.get("status") in RANK]
         if self.record and self.record.get("status") in RANK:
             words.append(self.record["status"])
         return max(words, key=RANK.__getitem__, default="UNKNOWN")
 
     @cached_property
     def outcome(self) -> Mapping[str, Any] | None:
-        """The outcome that holds: with a result before without, then by status, ties by digest."""
+        """The outcome that holds: with a result before without, this archive's own before another's, then by status, ties by
+        digest."""
         found = [
-            (r.get("result") is not None, RANK.get(r.get("status"), -1), digest, r)
-            for digest, r in self.later
+            (r.get("result") is not None, digest not in self.foreign, RANK.get(r.get("status"), -1), digest, r)
+            for digest, r in self.counting
             if r["type"] == "outcome"
         ]
-        return max(found, key=lambda item: item[:3])[3] if found else None
+        return max(found, key=lambda item: item[:4])[4] if found else None
 
     @cached_property
     def provider_job(self) -> str | None:
-        return max((r["provider_job"] for _, r in self.later if type(r.get("provider_job")) is str), default=None)
+        return self._told("provider_job")
 
     @property
     def instance(self) -> str | None:
         """Whose job it is at its provider, as a digest; None where that is not known."""
-        return max((r["instance"] for _, r in self.later if type(r.get("instance")) is str), default=None)
+        return self._told("instance")
+
+    def _told(self, name: str) -> str | None:
+        """The largest text of a field of its records, of this archive's own before another's."""
+        found = [(digest not in self.foreign, r[name]) for digest, r in self.counting if type(r.get(name)) is str]
+        return max(found)[1] if found else None
 
     @property
     def order(self) -> tuple:
-        """DONE before all, then the later attempt, then the higher status, ties by digest."""
-        return self.status == "DONE", self.number, RANK[self.status], self.digest
+        """DONE first, this archive's own before another's, then the later attempt, then the higher status, ties by digest."""
+        return self.status == "DONE", not self.is_foreign, self.number, RANK[self.status], self.digest
 
 
 @dataclass(frozen=True)
@@ -96,11 +127,20 @@ class Folded:
     attempts: tuple[Attempt, ...] = ()
     others: tuple[tuple[bytes, Mapping[str, Any]], ...] = field(default=())  # about no attempt: annotations, unknown types
     removed: bool = False  # from this archive
+    foreign: bool = False  # it was made in another archive
 
     @property
     def current(self) -> Attempt | None:
         """The attempt that speaks for the job."""
         return max(self.attempts, key=lambda attempt: attempt.order, default=None)
+
+    @property
+    def pending(self) -> Attempt | None:
+        """The attempt to ask its provider about, None where there is none: of this archive's own the one that speaks, whatever
+        others say of it, until its end was seen here."""
+        own = [attempt.mine for attempt in self.attempts if not attempt.is_foreign]
+        found = max(own, key=lambda attempt: attempt.order, default=None) if own else self.current
+        return found if found is not None and found.status not in TERMINAL else None
 
     @property
     def status(self) -> str:
@@ -139,8 +179,8 @@ class Folded:
         return [gap for source in sources if source for gap in source.get("gaps", ())]
 
 
-def fold(job: bytes, records: Mapping[bytes, Mapping[str, Any]]) -> Folded:
-    """The job whose id is `job` as the sum of `records` by digest, all of them about it.
+def fold(job: bytes, records: Mapping[bytes, Mapping[str, Any]], foreign: frozenset[bytes] = frozenset()) -> Folded:
+    """The job whose id is `job` as the sum of `records` by digest, all of them about it; `foreign` are those of other archives.
 
     Those about a group are passed over: somebody may call a job's id one of a group.
     """
@@ -154,16 +194,16 @@ def fold(job: bytes, records: Mapping[bytes, Mapping[str, Any]]) -> Folded:
             continue
         if record["type"] == "attempt":
             attempts[digest] = record
-        elif type(about) is Link and record["type"] != "removal":
+        elif type(about) is Link and record["type"] not in LOCAL:
             later.setdefault(about.digest, []).append((digest, record))
         else:
             others.append((digest, record))
     folded = [
-        Attempt(digest, attempts.get(digest), tuple(later.get(digest, ()))) for digest in sorted(attempts.keys() | later.keys())
+        Attempt(digest, attempts.get(digest), tuple(later.get(digest, ())), foreign)
+        for digest in sorted(attempts.keys() | later.keys())
     ]
     folded.sort(key=lambda attempt: (attempt.number, attempt.digest))
-    removed = any(record["type"] == "removal" for _, record in others)
-    return Folded(job, records.get(job), tuple(folded), tuple(others), removed)
+    return Folded(job, records.get(job), tuple(folded), tuple(others), is_removed(dict(others)), job in foreign)
 
 
 def summary(folded: Folded) -> dict[str, Any]:
@@ -189,5 +229,6 @@ def summary(folded: Folded) -> dict[str, Any]:
         "attempts": len(folded.attempts),
         "gaps": len(folded.gaps),
         "names": list(job.get("names", ()))[:3],
+        "open": folded.pending is not None and folded.pending.status in OPEN,
         "error": str((folded.error or {}).get("message", ""))[:_ERROR_SHOWN],
     }

@@ -8,7 +8,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgpack
@@ -24,6 +24,8 @@ FRAME_SIZE = 1 << 20  # blobs share a frame up to this many raw bytes
 MAX_HEADER = 64 << 20  # of a commit's header: what it lists is read into memory before anything else is known
 LEVEL = 3
 RECORD = "record"
+COMING = ".import"  # ends the name of a file beside the packs that is not checked yet
+BUNDLE = "bundle"  # the kind of the first blob of a pack that was made for somebody else
 
 HEADER, FOOTER, TRAILER = (struct.pack("<I", 0x184D2A50 + n) for n in (1, 2, 3))
 MARK = b"qarchive"
@@ -124,10 +126,11 @@ def build(pack: bytes, offset: int, synced: int, blobs: list[Blob], compressor: 
     return b"".join((header, checksum, *frames, FOOTER, struct.pack("<I", _HASH), running.digest()))  # frames are copied once
 
 
-def build_trailer(pack: bytes, offset: int, content: bytes, commits: list[Commit]) -> bytes:
-    """The trailer that seals a pack: its directories together and the hash of what stands before it."""
-    listed = []
-    for commit in commits:
+def build_trailer(pack: bytes, offset: int, content: bytes, commits: list[Commit], brief: bool = False) -> bytes:
+    """The trailer that seals a pack: its directories together and the hash of what stands before it; a `brief` one leaves the
+    directories to the headers."""
+    listed = [[commit.offset, commit.length, commit.synced] for commit in commits] if brief else []
+    for commit in () if brief else commits:
         sizes = [[entry.stored, entry.raw] for entry in commit.entries if entry.start == 0]
         blobs = [_listed(entry.kind, entry.length, entry.digest, entry.key) for entry in commit.entries]
         listed.append([commit.offset, commit.length, commit.synced, sizes, blobs])
@@ -147,12 +150,30 @@ def pack_id(path: Path) -> bytes | None:
     return found if len(found) == 16 and path.suffix == ".pack" and path.stem == found.hex() else None
 
 
-def scan(path: Path, start: int = 0) -> Iterator[Commit | Damage | Tail | Seal]:
-    """Everything in a pack from byte `start` on, in order; `start` is where a commit ended.
+def id_inside(path: Path) -> bytes | None:
+    """The id that a file says to have in its first bytes, whatever it is called; None where it does not begin like a pack."""
+    with open(path, "rb") as file:
+        prefix = file.read(_PREFIX.size)
+        if len(prefix) < _PREFIX.size:
+            return None
+        magic, size, mark = _PREFIX.unpack(prefix)
+        if magic != HEADER or mark != MARK or not len(MARK) + _HASH < size <= MAX_HEADER:
+            return None
+        body = file.read(size - len(MARK))[:-_HASH]
+    try:
+        found = codec.decode(body)
+    except (NotCanonical, NewerFormat):
+        return None
+    named = type(found) is list and len(found) > 1 and type(found[1]) is bytes and len(found[1]) == 16
+    return found[1] if named else None
+
+
+def scan(path: Path, start: int = 0, pack: bytes | None = None) -> Iterator[Commit | Damage | Tail | Seal]:
+    """Everything in a pack from byte `start` on, in order; `start` is where a commit ended, `pack` the id, else as in its name.
 
     Each commit's hash is checked; blobs are not decompressed. Raises NewerFormat.
     """
-    pack = pack_id(path)
+    pack = pack or pack_id(path)
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         seal = _seal(file, path, pack, size)
@@ -178,20 +199,94 @@ def scan(path: Path, start: int = 0) -> Iterator[Commit | Damage | Tail | Seal]:
             yield seal
 
 
-def read_seal(path: Path) -> Seal | None:
+def read_seal(path: Path, pack: bytes | None = None) -> Seal | None:
     """The trailer's facts where a pack is sealed, else None."""
     with open(path, "rb") as file:
-        return _seal(file, path, pack_id(path), os.fstat(file.fileno()).st_size)
+        return _seal(file, path, pack or pack_id(path), os.fstat(file.fileno()).st_size)
 
 
-def sealed_commits(path: Path) -> list[Commit] | None:
+def sealed_commits(path: Path, pack: bytes | None = None) -> list[Commit] | None:
     """The directories in a sealed pack's trailer: one read instead of one a commit. None where it is not sealed.
 
     The commits' hashes are not checked and left empty.
     """
+    found = sealed(path, pack)
+    return found[1] if found and all(commit.entries for commit in found[1]) else None
+
+
+def trailer_length(end: bytes) -> int | None:
+    """How long the trailer of a pack is whose last bytes these are; None where they do not end one."""
+    if len(end) < _END.size:
+        return None
+    _, length, mark = _END.unpack(end[-_END.size :])
+    return length if mark == END and _PREFIX.size + _END.size <= length <= codec.MAX_BYTES else None
+
+
+def trailer_in(data: bytes, size: int, path: Path) -> tuple[bytes, Seal, list[Commit]] | None:
+    """(id, seal, commits) from a trailer's bytes, the end of a pack of `size` bytes; None where they are none."""
+    name = _id_at(data, b"\x95")
+    found = _trailer(Window(data, size - len(data)), path, name, size)
+    return found and (name, *found)
+
+
+def commit_in(data: bytes, offset: int, path: Path) -> Commit | None:
+    """The commit whose bytes, from byte `offset` of some pack, these are; None where they are none, or not whole."""
+    found = _commit(Window(data, offset), path, _id_at(data, b"\x96"), offset, offset + len(data))
+    return found if found is not None and found.whole and found.length == len(data) else None
+
+
+class Window:
+    """Some bytes of a file, read as if the file was there."""
+
+    def __init__(self, data: bytes, offset: int):
+        self._data, self._offset, self._at = data, offset, offset
+
+    def seek(self, at: int) -> None:
+        self._at = at
+
+    def read(self, length: int) -> bytes:
+        start = self._at - self._offset
+        found = self._data[start : start + length] if start >= 0 else b""
+        self._at += len(found)
+        return found
+
+
+def _id_at(data: bytes, form: bytes) -> bytes:
+    """The pack's id in a header or a trailer, whose body begins with the version and the id."""
+    start = _PREFIX.size + 4
+    return data[start : start + 16] if data[_PREFIX.size : start] == form + b"\x01\xc4\x10" else b""
+
+
+def sealed(path: Path, pack: bytes | None = None) -> tuple[Seal, list[Commit]] | None:
+    """(the trailer's facts, the commits that it lists) of a sealed pack, else None. The commits' hashes are left empty.
+
+    The entries of a commit that only its own header lists are read there, and empty where that is none.
+    """
+    pack = pack or pack_id(path)
     with open(path, "rb") as file:
-        found = _trailer(file, path, pack_id(path), os.fstat(file.fileno()).st_size)
-    return found[1] if found else None
+        found = _trailer(file, path, pack, os.fstat(file.fileno()).st_size)
+        if found is None:
+            return None
+        seal, commits = found
+        return seal, [commit if commit.entries else _listed_in_header(file, path, pack, commit) for commit in commits]
+
+
+def _listed_in_header(file, path: Path, pack: bytes, commit: Commit) -> Commit:
+    there = _header(file, path, pack, commit.offset, commit.offset + commit.length)
+    if there is None:
+        return commit
+    header, synced, sizes, entries = there
+    length = len(header) + sum(stored for stored, _ in sizes) + FOOTER_SIZE
+    return replace(commit, entries=entries) if (length, synced) == (commit.length, commit.synced) else commit
+
+
+def commit_at(path: Path, offset: int, end: int, pack: bytes | None = None) -> Commit | None:
+    """The commit that stands at a byte and ends at or before `end`, its hash checked (`whole`); None where there is none.
+
+    No other one is looked for. Raises NewerFormat.
+    """
+    with open(path, "rb") as file:
+        return _commit(file, path, pack or pack_id(path), offset, end)
 
 
 def read_hash(path: Path, end: int) -> bytes:
@@ -392,12 +487,19 @@ def _commits(listed, end) -> list[Commit] | None:
     commits = []
     at = 0
     for commit in listed:
-        if type(commit) is not list or len(commit) != 5:
+        if type(commit) is not list or len(commit) not in (3, 5):
             return None
-        offset, length, synced, sizes, blobs = commit
-        if type(offset) is not int or offset != at or not _is_size(length, end - at):
+        offset, length, synced, *directory = commit
+        if type(offset) is not int or offset != at or not _is_size(length, end - at) or not length:
             return None
-        if not _is_size(synced, at) or type(sizes) is not list:
+        if not _is_size(synced, at):
+            return None
+        if not directory:
+            commits.append(Commit(at, length, synced, (), b""))
+            at += length
+            continue
+        sizes, blobs = directory
+        if type(sizes) is not list:
             return None
         frames = sum(frame[0] for frame in sizes if type(frame) is list and frame and type(frame[0]) is int)
         first = at + length - FOOTER_SIZE - frames

@@ -3,13 +3,16 @@
 They are plain maps (`spec/format.md`, "Records"); fields that this version does not know are kept and passed on.
 """
 
+import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from .values import Link, Timestamp
 
 LAST = (1 << 63) - 1  # the largest integer of a field
+# What a terminal would obey, or shows in another order than it stands.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def plain_text(value: Any) -> str:
@@ -19,6 +22,47 @@ def plain_text(value: Any) -> str:
     except Exception:  # an object of the user's, whose `__str__` may do anything
         text = f"a {type(value).__module__}.{type(value).__qualname__}"
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def plain_name(value: Any) -> str:
+    """As `plain_text`, on one line and with all escaped that a terminal would obey: names are shown, and given to others."""
+    text = plain_text(value)
+    return text if text.isascii() and text.isprintable() else _CONTROL.sub(_escaped, text)
+
+
+def _escaped(found: re.Match) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
+
+
+def obeyed(text: str) -> str | None:
+    """What is said of a name in which a terminal would obey something: the name, and the character; None for others."""
+    if text.isascii() and text.isprintable():
+        return None
+    found = _CONTROL.search(text)
+    shown = _CONTROL.sub(_escaped, text[:40])
+    return f"'{shown}' with the control character U+{ord(found[0]):04X}" if found else None
+
+
+def obeyed_name(record: Mapping[str, Any]) -> str | None:
+    """What is said of the first name in a record, which is not wrong, in which a terminal would obey something."""
+    for what, text in _shown_names(record):
+        if found := obeyed(text):
+            return f"{what} {found}"
+    return None
+
+
+def _shown_names(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(what it is, text) of what listings show of a record, which is not wrong."""
+    for name in ("name", "kind", "backend", "provider", "provider_job", "batch", "session", "on", "author", "archive"):
+        if type(record.get(name)) is str:
+            yield name.replace("_", " "), record[name]
+    if type(record.get("names")) is list:
+        yield from (("circuit name", name) for name in record["names"] if type(name) is str)
+    labels, member = record.get("labels", {}), record.get("member", {})
+    if record["type"] == "job":
+        yield "group", labels.get("group", "")
+        yield from (("tag", tag) for tag in labels.get("tags", ()))
+        yield "author", member.get("author", "")
 
 
 def _is(*kinds: type) -> Callable[[Any], bool]:
@@ -53,6 +97,10 @@ _labels = _map_of(group=_text, tags=_texts, params=_texts_keys)
 _member = _map_of(("group", "author", "sequence", "first"), group=_link, author=_text, sequence=_number, first=_number,
                   mapped=_is(bool), replaces=_link)  # fmt: skip
 _prepared = _map_of(("backend",), backend=_link, calibration=_link, remote=_is(bool))
+
+
+def _links(value: Any) -> bool:
+    return type(value) is list and all(map(_link, value))
 
 
 def _gaps(value: Any) -> bool:
@@ -96,6 +144,7 @@ _FIELDS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
             "input": _link,
             "config": _link,
             "on": _text,
+            "code": _link,
         },
     ),
     "sent": (
@@ -116,11 +165,14 @@ _FIELDS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
     ),
     "attachment": ({"job": _link, "name": _text, "value": _link, "created": _time}, {}),
     "event": ({"job": _link, "name": _text, "created": _time}, {"value": _link}),
+    "signature": ({"job": _link, "seal": _bytes, "signature": _text, "created": _time}, {}),
     "annotation": ({"job": _link, "created": _time}, {}),
     "group": ({"name": _text, "archive": _text, "number": _number}, {}),
     "mapped": ({"group": _link, "author": _text, "sequence": _number, "circuits": _number, "created": _time}, {}),
     "removal": ({"created": _time, "nonce": _bytes}, {"job": _link, "group": _link}),
+    "restored": ({"removals": _links, "created": _time, "nonce": _bytes}, {"job": _link, "group": _link}),
 }
+LOCAL = frozenset({"removal", "restored"})  # an archive's own affair: never exported, and refused where they come from elsewhere
 _OF_GROUPS = frozenset({"group", "mapped"})
 _OF_EITHER: tuple[dict, dict] = ({}, {"job": _link, "group": _link})  # a record of a type that is not known here
 RECORD_TYPES = tuple(_FIELDS)
@@ -169,7 +221,7 @@ def job_record(
         "type": "job",
         "provider": provider,
         "kind": kind,
-        "backend": plain_text(backend),
+        "backend": plain_name(backend),
         "input": input,
         "config": config,
         "shots": shots if _shots(shots) else None,  # a number that no SDK takes stands in the configuration
@@ -178,13 +230,22 @@ def job_record(
         "nonce": secrets.token_bytes(16),
     }
     optional = {
-        "names": list(map(plain_text, names)),
-        "labels": dict(labels or {}),
+        "names": list(map(plain_name, names)),
+        "labels": _plain_labels(labels or {}),
         "parent": parent,
         "member": member and dict(member),
         "prepared": prepared and dict(prepared),
     }
     return record | {key: value for key, value in optional.items() if value}
+
+
+def _plain_labels(labels: Mapping[str, Any]) -> dict[str, Any]:
+    plain = dict(labels)
+    if "group" in plain:
+        plain["group"] = plain_name(plain["group"])
+    if "tags" in plain:
+        plain["tags"] = sorted(set(map(plain_name, plain["tags"])))
+    return plain
 
 
 def attempt_record(
@@ -200,6 +261,7 @@ def attempt_record(
     input: Link | None = None,
     config: Link | None = None,
     on: str | None = None,
+    code: Link | None = None,
 ) -> dict:
     """One sending of a job, written before it. A local one runs at once, so it stands for RUNNING; else for SENDING.
 
@@ -215,7 +277,7 @@ def attempt_record(
         "nonce": secrets.token_bytes(8),
     }
     optional = {"environment": environment, "calibration": calibration, "captured": captured, "gaps": gaps,
-                "input": input, "config": config, "on": on}  # fmt: skip
+                "input": input, "config": config, "on": on and plain_name(on), "code": code}  # fmt: skip
     return record | {key: value for key, value in optional.items() if value}
 
 
@@ -242,7 +304,7 @@ def outcome_record(
         "created": Timestamp.now(),
     }
     optional = {
-        "provider_job": provider_job,
+        "provider_job": provider_job and plain_name(provider_job),
         "result": result,
         "volatile": dict(volatile),
         "error": error,
@@ -259,10 +321,10 @@ def sent_record(*, job: Link, attempt: Link, provider_job: str, **ids: str | Non
         "job": job,
         "attempt": attempt,
         "status": "QUEUED",
-        "provider_job": provider_job,
+        "provider_job": plain_name(provider_job),
         "created": Timestamp.now(),
     }
-    return record | {key: value for key, value in ids.items() if value}
+    return record | {key: plain_name(value) for key, value in ids.items() if value}
 
 
 def status_record(*, job: Link, attempt: Link, status: str, provider_status: str, error: Mapping | None = None) -> dict:
@@ -293,13 +355,18 @@ def calibration_record(*, job: Link, attempt: Link, calibration: Link, phase: st
 
 def attachment_record(*, job: Link, name: str, value: Link) -> dict:
     """Something that people add to a job under a name; a later one of the same name does not undo an earlier one."""
-    return {"type": "attachment", "job": job, "name": name, "value": value, "created": Timestamp.now()}
+    return {"type": "attachment", "job": job, "name": plain_name(name), "value": value, "created": Timestamp.now()}
 
 
 def event_record(*, job: Link, name: str, value: Link | None) -> dict:
     """Something that happened to a job, or to the batch whose first job it is; `value` is what the provider said of it."""
-    record = {"type": "event", "job": job, "name": name, "created": Timestamp.now()}
+    record = {"type": "event", "job": job, "name": plain_name(name), "created": Timestamp.now()}
     return record | ({"value": value} if value else {})
+
+
+def signature_record(*, job: Link, seal: bytes, signature: str) -> dict:
+    """Somebody's signature of a seal of a job, as `ssh-keygen` armors it."""
+    return {"type": "signature", "job": job, "seal": seal, "signature": signature, "created": Timestamp.now()}
 
 
 def group_record(*, name: str, archive: str, number: int) -> dict:
@@ -307,7 +374,7 @@ def group_record(*, name: str, archive: str, number: int) -> dict:
 
     `number` tells it from groups of this name that were deleted before.
     """
-    return {"type": "group", "name": plain_text(name), "archive": archive, "number": number}
+    return {"type": "group", "name": plain_name(name), "archive": archive, "number": number}
 
 
 def mapped_record(*, group: Link, author: str, sequence: int, circuits: int) -> dict:
@@ -320,6 +387,24 @@ def removal_record(*, job: Link | None = None, group: Link | None = None) -> dic
     """A job or a group was removed from this archive. It is this archive's affair alone, and never exported."""
     about = {"job": job} if group is None else {"group": group}
     return {"type": "removal", **about, "created": Timestamp.now(), "nonce": secrets.token_bytes(8)}
+
+
+def restored_record(removals: Iterable[Link], *, job: Link | None = None, group: Link | None = None) -> dict:
+    """A job or a group is listed again that was removed from this archive by these records."""
+    about = {"job": job} if group is None else {"group": group}
+    return {"type": "restored", **about, "removals": sorted(removals, key=lambda link: link.digest), "created": Timestamp.now(),
+            "nonce": secrets.token_bytes(8)}  # fmt: skip
+
+
+def is_removed(found: Mapping[bytes, Mapping[str, Any]]) -> bool:
+    """Whether one of these records, by digest, is a removal that none of them undoes."""
+    return bool(open_removals(found))
+
+
+def open_removals(found: Mapping[bytes, Mapping[str, Any]]) -> set[bytes]:
+    """The removals among these records, by digest, that none of them undoes."""
+    undone = {link.digest for record in found.values() if record["type"] == "restored" for link in record["removals"]}
+    return {digest for digest, record in found.items() if record["type"] == "removal"} - undone
 
 
 def is_of_group(record: Mapping[str, Any]) -> bool:

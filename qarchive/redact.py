@@ -26,13 +26,13 @@ _MARKS_IN_BLOBS = (*_MARKS, "token", "key", "passw", "secret", "authorization", 
 
 # What this process has learnt to be secret, by no shape that it has: IBM's keys are 44 letters. Longer ones first.
 _known: tuple[str, ...] = ()
-_SECRET_MIN = 8  # shorter texts would be found in everything
+SECRET_MIN = 8  # shorter texts would be found in everything
 
 
 def learn(*secrets: str | None) -> None:
     """Remove these texts, too, wherever they stand, from now on and in this process. None and short ones are passed over."""
     global _known
-    found = {secret for secret in secrets if secret and len(secret) >= _SECRET_MIN}
+    found = {secret for secret in secrets if secret and len(secret) >= SECRET_MIN}
     if not found.issubset(_known):
         _known = tuple(sorted({*_known, *found}, key=lambda secret: (-len(secret), secret)))
 
@@ -84,5 +84,10 @@ def tree(value: Any) -> Any:
     return value
 
 
+def tells(name: str) -> bool:
+    """Whether what is called so is a credential."""
+    return _KEYS.search(name) is not None
+
+
 def _tells(key: Any, item: Any) -> bool:
-    return type(item) is str and item != "" and type(key) is str and _KEYS.search(key) is not None
+    return type(item) is str and item != "" and type(key) is str and tells(key)

@@ -45,7 +45,7 @@ class Store:
     def __init__(self, path: Path, archive: str, created: str):
         self.path, self.id, self.created = path, archive, created
         self.packs, self.locks, self.quarantine = path / "packs", path / "locks", path / "quarantine"
-        self.index = Index(_index_folder(path, archive), self.packs, archive)
+        self.index = Index(self.index_folder(path, archive), self.packs, archive)
         self._on_fork: list[Callable[[], None]] = []
         self._reset()
         _stores.add(self)
@@ -110,7 +110,15 @@ class Store:
         self._homeless: list[list[pack.Blob]] = []  # commits of a pack that was given up, to be written again first
         self._dirty = False  # a sync of what was committed is on its way
 
+    @staticmethod
+    def index_folder(path: Path, archive: str) -> Path | None:
+        """Where the index is kept; None: in memory."""
+        return _index_folder(path, archive)
+
     # Writing
+
+    def must_be_writable(self) -> None:
+        """Raises BadInput for a store that is only read, such as that of a bundle."""
 
     def commit(self, blobs: list[pack.Blob], durable: bool) -> None:
         """Append blobs and records, leaving out what a sealed pack or this writer's own already holds.

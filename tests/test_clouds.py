@@ -114,7 +114,7 @@ def test_what_runs_here_is_not_calibrated_and_has_no_client(tmp_path):
         assert str(caught.value) == "the provider aer: runs here, and what it runs on is not calibrated"
         with pytest.raises(BadInput) as caught:
             archive.replay("aer")
-        assert str(caught.value) == "the provider aer: has no client to answer for; read its jobs with `archive.job(...)`"
+        assert str(caught.value) == "the provider aer: has no client to answer for; give a backend or a primitive"
 
 
 def test_events_stay_beside_the_seal_and_in_the_history(tmp_path):

@@ -131,7 +131,11 @@ def _trust_an_index_that_outlived_its_packs(patch):
 
 def _take_records_that_stand_behind_damage(patch):
     real = intake.Intake.add
-    patch.setattr(intake.Intake, "add", lambda self, path, file, row, commit, suspect: real(self, path, file, row, commit, False))
+
+    def add(self, path, file, row, commit, suspect, foreign):
+        real(self, path, file, row, commit, False, foreign)
+
+    patch.setattr(intake.Intake, "add", add)
 
 
 _SOFT = (0, 10, 0, 0, 0, 0, 0, 1)  # commits that share a sync, and looks

@@ -170,7 +170,7 @@ def test_a_listing_shows_the_fields_of_the_job_and_of_the_attempt_that_speaks():
         "id": ID.digest, "created": Timestamp(5), "provider": "aer", "backend": "b", "kind": "local", "status": "QUEUED",
         "shots": 7, "size": 2,
         "group": "g", "tags": ["x", "y"], "input": LINK, "calibration": Link(b"\5" * 32), "provider_job": "cloud-1",
-        "attempts": 1, "gaps": 0, "names": ["a", "b", "c"], "error": ""}  # fmt: skip
+        "attempts": 1, "gaps": 0, "names": ["a", "b", "c"], "open": True, "error": ""}  # fmt: skip
 
 
 def test_records_without_their_job_are_listed_with_what_is_known():
@@ -178,7 +178,7 @@ def test_records_without_their_job_are_listed_with_what_is_known():
     assert summary(fold(ID.digest, named(one))) == {
         "id": ID.digest, "created": Timestamp(0), "provider": "", "backend": "", "kind": "", "status": "SENDING", "shots": None,
         "size": 0, "group": None, "tags": [], "input": None, "calibration": None, "provider_job": None, "attempts": 1, "gaps": 0,
-        "names": [], "error": ""}  # fmt: skip
+        "names": [], "open": True, "error": ""}  # fmt: skip
 
 
 def test_the_backend_is_the_one_that_the_attempt_was_sent_to():
@@ -229,3 +229,42 @@ def test_a_record_about_a_group_says_nothing_of_a_job_with_the_same_id(record):
 def test_a_job_record_is_no_word_about_an_attempt():
     job = JOB | {"attempt": LINK, "status": "DONE"}
     assert fold(link(job).digest, named(job)).status == "PREPARED"
+
+
+def folded_with(own, foreign):
+    return fold(ID.digest, named(JOB, *own, *foreign), frozenset(named(*foreign)))
+
+
+def test_what_others_say_of_an_own_attempt_counts_until_its_result_is_here():
+    one = attempt(1)
+    claimed = outcome(one, "DONE", result=1, provider_job="zzz")
+    waiting = folded_with([one, sent(one, "cloud-1")], [claimed, sent(one, "zzz")])
+    assert (waiting.status, waiting.outcome, waiting.provider_job) == ("DONE", claimed, "cloud-1")
+    ended = outcome(one, "PARTIAL", result=2, provider_job="cloud-1")
+    folded = folded_with([one, sent(one, "cloud-1"), ended], [claimed, sent(one, "zzz")])
+    assert (folded.status, folded.outcome, folded.provider_job) == ("PARTIAL", ended, "cloud-1")
+    assert folded.pending is None
+
+
+def test_an_own_attempt_is_asked_about_until_its_end_was_seen_here_whatever_others_say():
+    one = attempt(1)
+    claims = [outcome(one, "DONE", result=1), sent(one, "zzz"), attempt(9, "DONE", nonce=1)]
+    folded = folded_with([one, sent(one, "cloud-1")], claims)
+    assert (folded.pending.link, folded.pending.status, folded.pending.provider_job) == (link(one), "QUEUED", "cloud-1")
+    assert summary(folded)["open"]
+    unanswered = folded_with([one], claims)
+    assert (unanswered.pending.status, unanswered.pending.provider_job) == ("SENDING", None)
+    assert folded_with([one, outcome(one, "CANCELLED")], claims).pending is None
+
+
+def test_an_own_attempt_that_is_done_speaks_before_a_later_one_of_somebody_elses():
+    one, other = attempt(1), attempt(9, "DONE", nonce=1)
+    own = [one, outcome(one, "DONE", result=1)]
+    assert folded_with(own, [other, outcome(other, "DONE", result=2)]).current.link == link(one)
+    assert folded_with([one], [other, outcome(other, "DONE", result=2)]).current.link == link(other)
+
+
+def test_somebody_elses_attempt_is_asked_about_where_there_is_no_own_one():
+    one = attempt(1)
+    assert folded_with([], [one, sent(one, "cloud-1")]).pending.link == link(one)
+    assert folded_with([], [one, outcome(one, "DONE", result=1)]).pending is None

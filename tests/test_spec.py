@@ -120,7 +120,8 @@ FULL = {
                               labels={"group": "g"}, parent=LINK, member=PLACE | {"mapped": True, "replaces": LINK},
                               prepared={"backend": LINK, "calibration": LINK, "remote": True}),
     "attempt": records.attempt_record(job=LINK, number=1, backend=LINK, environment=LINK, calibration=LINK,
-                                      captured=Timestamp(1), input=LINK, config=LINK, on="x", gaps=GAPS, local=True),
+                                      captured=Timestamp(1), input=LINK, config=LINK, on="x", code=LINK, gaps=GAPS,
+                                      local=True),
     "outcome": records.outcome_record(job=LINK, attempt=LINK, status="DONE", provider_status="DONE", provider_job="x",
                                       result=LINK, volatile={"a": 1}, error={"type": "a", "message": "b"}, usage={"s": 1},
                                       gaps=GAPS),
@@ -130,9 +131,11 @@ FULL = {
     "calibration": records.calibration_record(job=LINK, attempt=LINK, calibration=LINK, phase="run", captured=Timestamp(1)),
     "attachment": records.attachment_record(job=LINK, name="logical", value=LINK),
     "event": records.event_record(job=LINK, name="closed", value=LINK),
+    "signature": records.signature_record(job=LINK, seal=bytes(32), signature="x"),
     "group": records.group_record(name="scan", archive="a", number=1),
     "mapped": records.mapped_record(group=LINK, author="a", sequence=1, circuits=1),
     "removal": records.removal_record(job=LINK) | records.removal_record(group=LINK),
+    "restored": records.restored_record([LINK], job=LINK) | records.restored_record([LINK], group=LINK),
 }  # fmt: skip
 LEAST = {
     "job": records.job_record(provider="aer", kind="local", backend="b", input=LINK, config=LINK, shots=None, size=1),
@@ -144,22 +147,24 @@ LEAST = {
     "calibration": FULL["calibration"],
     "attachment": FULL["attachment"],
     "event": records.event_record(job=LINK, name="closed", value=None),
+    "signature": FULL["signature"],
     "group": FULL["group"],
     "mapped": FULL["mapped"],
     "removal": {name: value for name, value in FULL["removal"].items() if name not in ("job", "group")},
+    "restored": {name: value for name, value in FULL["restored"].items() if name not in ("job", "group")},
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("kind", FULL)
 def test_the_fields_of_a_record_are_those_that_the_code_writes(kind):
     described = fields_of(kind)
-    always = {"type"} | ({"job"} if kind not in ("job", "group", "mapped", "removal") else set())
+    always = {"type"} | ({"job"} if kind not in ("job", "group", "mapped", *records.LOCAL) else set())
     assert set(FULL[kind]) == set(described) | always
     absent = {name for name, meaning in described.items() if meaning.endswith("or absent") or meaning == "as above"}
     assert set(LEAST[kind]) == set(described) - absent | always
     assert kind == "group" or type(FULL[kind]["created"]) is Timestamp
     assert records.wrong(FULL[kind]) is None
-    assert (records.wrong(LEAST[kind]) is None) == (kind != "removal")  # which must be of something
+    assert (records.wrong(LEAST[kind]) is None) == (kind not in records.LOCAL)  # which must be of something
 
 
 @pytest.mark.parametrize("field", ["member", "prepared", "error", "labels"])

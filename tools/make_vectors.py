@@ -206,6 +206,7 @@ REFUSED = [
 ]
 
 PACK_SEALED, PACK_OPEN = bytes.fromhex("00112233445566778899aabbccddeeff"), bytes.fromhex("0123456789abcdef0123456789abcdef")
+PACK_BUNDLE = bytes.fromhex("fedcba98765432100123456789abcdef")
 IDENTITY = {"format": 1, "id": "fedcba9876543210fedcba9876543210", "created": "2024-03-01T00:00:00.000000000Z"}
 START = 1_709_251_200_000_000_000
 
@@ -238,12 +239,12 @@ class Building:
         self.data += pack.build(self.name, len(self.data), synced, self.staged, RawFrames())
         self.staged = []
 
-    def write(self, folder: Path, sealed: bool) -> None:
+    def write(self, folder: Path, sealed: bool, brief: bool = False) -> None:
         path = folder / f"{self.name.hex()}.pack"
         path.write_bytes(self.data)
         if sealed:
             content = hashlib.sha256(self.data).digest()
-            path.write_bytes(self.data + pack.build_trailer(self.name, len(self.data), content, list(pack.scan(path))))
+            path.write_bytes(self.data + pack.build_trailer(self.name, len(self.data), content, list(pack.scan(path)), brief))
 
 
 def job(number: int, given: Link, config: Link, **more: object) -> dict:
@@ -266,7 +267,8 @@ def outcome(of: Link, about: Link, status: str, word: str, **more: object) -> di
 
 
 def write_archive(folder: Path) -> None:
-    """Three jobs: one done, one refused and then done, one being sent when a wire broke. And a group of five others."""
+    """Three jobs: one done, one refused and then done, one being sent when a wire broke. And a group of five others, one of them
+    removed and restored. And a bundle: a job of somebody else's, and what he says of ours, which is ended here."""
     packs = folder / "packs"
     packs.mkdir(parents=True, exist_ok=True)
     check = codec.digest(codec.encode([IDENTITY["format"], IDENTITY["id"], IDENTITY["created"]])).hex()[:16]
@@ -306,11 +308,25 @@ def write_archive(folder: Path) -> None:
     second.put("record", note)
     second.commit(synced=end)
     unsent = second.put("record", job(3, given, config))
-    second.put("record", attempt(unsent, 1, "SENDING", backend, environment))
+    tried = second.put("record", attempt(unsent, 1, "SENDING", backend, environment))
     second.commit(synced=end)
     write_group(second, given, config, backend, environment)
     second.commit(synced=end)
     second.write(packs, sealed=False)
+
+    third = Building(PACK_BUNDLE)
+    said = {"author": "Noether, Emmy", "licence": "CC-BY-4.0", "created": Timestamp(START + 500)}
+    third.put("bundle", {"type": "bundle", "archive": "0" * 32, **said})
+    theirs = third.put("record", job(11, given, config))
+    ran = third.put("record", attempt(theirs, 1, "SENDING", backend, environment))
+    third.put("record", {"type": "sent", "job": theirs, "attempt": ran, "status": "QUEUED", "provider_job": "cloud-17",
+                         "created": Timestamp(START + 510)})  # fmt: skip
+    forged = third.put("result", {"counts": columns.pack_counts({"0x1": 1000})})
+    third.put("record", outcome(done, sending, "DONE", "DONE", result=forged, provider_job="zzz"))
+    third.put("record", attempt(done, 9, "DONE", backend, environment))
+    third.put("record", outcome(unsent, tried, "CANCELLED", "gone", result=forged))
+    third.commit(synced=0)
+    third.write(packs, sealed=True, brief=True)
 
 
 def write_group(made: Building, given: Link, config: Link, backend: Link, environment: Link) -> None:
@@ -333,6 +349,10 @@ def write_group(made: Building, given: Link, config: Link, backend: Link, enviro
     foreign = add(8, other, 9, 0)
     gone = add(9, own, 3, 0, parent=foreign)
     made.put("record", {"type": "removal", "job": gone, "created": Timestamp(START + 420), "nonce": bytes(8)})
+    back = add(10, own, 4, 0)
+    removal = made.put("record", {"type": "removal", "job": back, "created": Timestamp(START + 422), "nonce": bytes(8)})
+    made.put("record", {"type": "restored", "job": back, "removals": [removal], "created": Timestamp(START + 424),
+                        "nonce": bytes(8)})  # fmt: skip
     empty = made.put("record", {"type": "group", "name": "scan", "archive": other, "number": 2})
     made.put("record", {"type": "removal", "group": empty, "created": Timestamp(START + 430), "nonce": bytes(8)})
 
@@ -340,7 +360,7 @@ def write_group(made: Building, given: Link, config: Link, backend: Link, enviro
 def flips(folder: Path) -> list[dict]:
     """Where a byte is flipped (its lowest bit), what stands there, and the kind of finding that must come of it."""
     found = []
-    for name, sealed in ((PACK_SEALED.hex(), True), (PACK_OPEN.hex(), False)):
+    for name, sealed in ((PACK_SEALED.hex(), True), (PACK_OPEN.hex(), False), (PACK_BUNDLE.hex(), True)):
         path = folder / "packs" / f"{name}.pack"
         data = path.read_bytes()
         commits = [part for part in pack.scan(path) if type(part) is pack.Commit]

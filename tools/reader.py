@@ -4,8 +4,10 @@
     python tools/reader.py ARCHIVE groups            groups, each with its jobs in order: id, name, archive, number; then as above
     python tools/reader.py ARCHIVE verify            every byte, blob, link and record; exit code 5 where something is damaged
     python tools/reader.py ARCHIVE cat DIGEST        the value of one blob, as text
+    python tools/reader.py ARCHIVE seal [ID]         seals, made again from blobs: of all jobs that have ended, one, or a group
     python tools/reader.py ARCHIVE vectors FOLDER    the vectors in FOLDER (spec/vectors), with ARCHIVE as the tiny archive
 
+ARCHIVE is an archive's folder, or a bundle (x.qar), which is read as an archive of that one pack.
 It reads packs one at a time and whole, keeps nothing between runs and is made to be read, not to be fast.
 """
 
@@ -445,13 +447,25 @@ class Trailer:
 class Pack:
     """One pack's bytes."""
 
-    def __init__(self, path: Path):
-        self.path, self.id = path, bytes.fromhex(path.stem)
+    def __init__(self, path: Path, bundle: bool = False):
+        self.path = path
         with open(path, "rb") as file:
             empty = not file.read(1)
             self.data = b"" if empty else mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        self.id = self.id_inside() if bundle else bytes.fromhex(path.stem)
         self.trailer = self.read_trailer()
         self.end = self.trailer.offset if self.trailer else len(self.data)
+
+    def id_inside(self) -> bytes:
+        """The id that the first header says, of a pack whose name does not: a bundle. Raises Damaged."""
+        try:
+            size = struct.unpack("<I", self.data[4:8])[0]
+            body = decode(self.data[16 : 8 + size - 32])
+            if self.data[8:16] == b"qarchive" and type(body[1]) is bytes and len(body[1]) == 16:
+                return body[1]
+        except (NotCanonical, NewerFormat, struct.error, TypeError, IndexError):
+            pass
+        raise Damaged(f"{self.path} is no bundle")
 
     def parts(self) -> Iterator[Commit | tuple]:
         """Commits, ("damage", offset, length) and ("tail", offset, length), in order."""
@@ -523,11 +537,18 @@ class Pack:
             return None
         commits, expected = [], 0
         for commit in listed:
-            if type(commit) is not list or len(commit) != 5:
+            if type(commit) is not list or len(commit) not in (3, 5):
                 return None
-            offset, length, synced, frames, blobs = commit
+            offset, length, synced = commit[:3]
             if not is_size(offset, at) or offset != expected or not is_size(length, at - offset) or not is_size(synced, offset):
                 return None
+            if len(commit) == 3:
+                commits.append(Commit(offset, length, synced, None, True))
+                expected += length
+                if length == 0:
+                    return None
+                continue
+            frames, blobs = commit[3:]
             if not fits(frames):
                 return None
             first = offset + length - 40 - sum(stored for stored, _ in frames)
@@ -635,12 +656,19 @@ class Archive:
     packs: list = field(default_factory=list)
     commits: list = field(default_factory=list)  # (pack, commit)
     wrong: dict = field(default_factory=dict)  # digest: what is wrong with this record
+    own: set = field(default_factory=set)  # digests of records that stand in a pack which is no bundle
 
     def __post_init__(self):
-        read_identity(self.folder)
         suspects = {}
-        for path in sorted((self.folder / "packs").iterdir()):
-            if path.suffix == ".abandoned":
+        if self.folder.is_file():
+            self.packs.append(Pack(self.folder, bundle=True))
+            if self.packs[0].trailer is None:
+                self.find("damage", self.folder, "a bundle without its end")
+            suspects.update(self.take(self.packs[0]))
+        else:
+            read_identity(self.folder)
+        for path in [] if self.folder.is_file() else sorted((self.folder / "packs").iterdir()):
+            if path.suffix in (".abandoned", ".import"):
                 continue
             if not re.fullmatch(r"[0-9a-f]{32}\.pack", path.name):
                 self.find("foreign", path, "is no pack")
@@ -661,7 +689,7 @@ class Archive:
 
     def take(self, pack: Pack) -> dict:
         """Take in one pack; its records that are suspect, by digest."""
-        suspects, damaged_from = {}, None
+        suspects, damaged_from, foreign = {}, None, False
         for part in pack.parts():
             if type(part) is tuple:
                 kind, at, length = part
@@ -676,6 +704,7 @@ class Archive:
                 self.records.update(suspects)
                 suspects, damaged_from = {}, None
             self.commits.append((pack, part))
+            foreign = foreign or (part.offset == 0 and part.blobs[0].kind == "bundle")
             for blob in part.blobs:
                 self.places.setdefault(blob.digest, []).append((pack, blob))
                 if blob.kind != "record":
@@ -687,7 +716,10 @@ class Archive:
                     continue
                 if reason := wrong(record):
                     self.wrong[blob.digest] = reason
+                elif foreign and record["type"] in LOCAL:
+                    self.find("damage", f"{pack.path} at byte {blob.frame}", f"a {record['type']} of another archive's")
                 else:
+                    self.own |= set() if foreign else {blob.digest}
                     (self.records if damaged_from is None else suspects)[blob.digest] = record
         return suspects
 
@@ -720,13 +752,15 @@ class Archive:
             if not is_of_group(record):
                 job = digest if record["type"] == "job" else record["job"].digest
                 about.setdefault(job, {})[digest] = record
-        removed = {job for job, records in about.items() if any(record["type"] == "removal" for record in records.values())}
-        return {job: fold(job, records) for job, records in sorted(about.items()) if job not in removed}
+        return {job: fold(job, records, self.own) for job, records in sorted(about.items()) if not is_removed(records)}
 
     def groups(self) -> dict:
         """{id: (record, ids of its jobs in order)} of every group that was not removed."""
-        removed = {record["group"].digest for record in self.records.values()
-                   if record["type"] == "removal" and is_of_group(record)}  # fmt: skip
+        about = {}
+        for digest, record in self.records.items():
+            if record["type"] in LOCAL and is_of_group(record):
+                about.setdefault(record["group"].digest, {})[digest] = record
+        removed = {group for group, records in about.items() if is_removed(records)}
         members, replaced = {}, set()
         for job in self.jobs():
             place = self.records.get(job, {}).get("member")
@@ -748,8 +782,9 @@ class Archive:
             if pack.trailer:
                 if pack.sha256(0, pack.end) != pack.trailer.content:
                     self.find("damage", pack.path, "the trailer's hash of the content does not fit")
-                listed = [(c.offset, c.length, c.synced, c.blobs) for c in pack.trailer.commits]
-                if listed != [(c.offset, c.length, c.synced, c.blobs) for owner, c in self.commits if owner is pack]:
+                brief = any(c.blobs is None for c in pack.trailer.commits)
+                listed = [(c.offset, c.length, c.synced, brief or c.blobs) for c in pack.trailer.commits]
+                if listed != [(c.offset, c.length, c.synced, brief or c.blobs) for owner, c in self.commits if owner is pack]:
                     self.find("damage", pack.path, "the trailer lists other commits than there are")
         wanted = {}
         for digest, found in self.places.items():
@@ -809,6 +844,10 @@ def link(value: object) -> bool:
     return type(value) is Link
 
 
+def link_list(value: object) -> bool:
+    return type(value) is list and all(map(link, value))
+
+
 def time(value: object) -> bool:
     return type(value) is Time
 
@@ -860,17 +899,21 @@ REQUIRED = {
     "calibration": {"job": link, "attempt": link, "calibration": link, "phase": text, "captured": time, "created": time},
     "attachment": {"job": link, "name": text, "value": link, "created": time},
     "event": {"job": link, "name": text, "created": time},
+    "signature": {"job": link, "seal": byte_string, "signature": text, "created": time},
     "annotation": {"job": link, "created": time},
     "group": {"name": text, "archive": text, "number": integer},
     "mapped": {"group": link, "author": text, "sequence": integer, "circuits": integer, "created": time},
     "removal": {"created": time, "nonce": byte_string},
+    "restored": {"removals": link_list, "created": time, "nonce": byte_string},
 }  # fmt: skip
+LOCAL = ("removal", "restored")  # an archive's own affair
 OPTIONAL = {
     "job": {"names": texts, "labels": labels, "parent": link, "member": member, "prepared": prepared},
     "attempt": {"environment": link, "calibration": link, "captured": time, "gaps": gaps, "input": link, "config": link,
-                "on": text},
+                "on": text, "code": link},
     "event": {"value": link},
     "removal": {"job": link, "group": link},
+    "restored": {"job": link, "group": link},
     "sent": {"batch": text, "session": text, "instance": text},
     "status": {"error": error_told},
     "outcome": {"provider_job": text, "result": link, "volatile": text_map, "error": error_told, "usage": text_map, "gaps": gaps},
@@ -886,7 +929,7 @@ def wrong(record: object) -> str:
         missed = misses(record, REQUIRED[kind], OPTIONAL.get(kind, {}))
     else:
         missed = misses(record, {}, {"job": link, "group": link})
-    if not missed and "job" not in record and "group" not in record and (kind == "removal" or kind not in REQUIRED):
+    if not missed and "job" not in record and "group" not in record and (kind in LOCAL or kind not in REQUIRED):
         missed = "job is missing"
     return missed and f"of type {printable(kind)}: its field {missed}"
 
@@ -894,6 +937,12 @@ def wrong(record: object) -> str:
 def is_of_group(record: dict) -> bool:
     """Whether a record is about a group and not about a job."""
     return record["type"] in ("group", "mapped") or (record["type"] != "job" and "job" not in record)
+
+
+def is_removed(records: dict) -> bool:
+    """Whether one of the records, by digest, is a removal that none of them undoes."""
+    undone = {each.digest for record in records.values() if record["type"] == "restored" for each in record["removals"]}
+    return any(record["type"] == "removal" and digest not in undone for digest, record in records.items())
 
 
 def misses(found: dict, required: dict, optional: dict) -> str:
@@ -910,24 +959,27 @@ def rank(status: object) -> int:
     return STATUSES.index(status) if type(status) is str and status in STATUSES else -1
 
 
-def fold(job: bytes, records: dict) -> dict:
-    """A job as the sum of its records: the rules of "Fold"."""
+def fold(job: bytes, records: dict, own: set) -> dict:
+    """A job as the sum of its records: the rules of "Fold". `own` are the digests of those that no bundle brought."""
     sent = {digest: record for digest, record in records.items() if record["type"] == "attempt"}
-    attempts = {digest: [record] for digest, record in sent.items()}
-    outcomes, provider_jobs = {}, {}
+    later = {digest: {} for digest in sent}
     for digest, record in sorted(records.items()):
-        if record["type"] in ("job", "attempt", "removal") or type(record.get("attempt")) is not Link:
-            continue
-        attempt = record["attempt"].digest
-        attempts.setdefault(attempt, []).append(record)
-        if record["type"] == "outcome":
-            outcomes.setdefault(attempt, []).append(("result" in record, rank(record["status"]), digest))
-        if type(record.get("provider_job")) is str:
-            provider_jobs.setdefault(attempt, []).append(record["provider_job"])
-    statuses = {digest: last_status(about) for digest, about in attempts.items()}
-    numbers = {digest: sent[digest]["number"] if digest in sent else 0 for digest in attempts}
-    order = {digest: (statuses[digest] == "DONE", numbers[digest], rank(statuses[digest]), digest) for digest in attempts}
-    current = max(attempts, key=order.get, default=None)
+        if record["type"] not in ("job", "attempt", *LOCAL) and type(record.get("attempt")) is Link:
+            later.setdefault(record["attempt"].digest, {})[digest] = record
+    for attempt, about in later.items():
+        mine = {digest: record for digest, record in about.items() if digest in own}
+        if any(record["type"] == "outcome" and "result" in record for record in mine.values()):
+            later[attempt] = mine  # a result of the archive's own: others cannot change it
+    statuses = {digest: last_status([*about.values(), sent.get(digest, {})]) for digest, about in later.items()}
+    numbers = {digest: sent[digest]["number"] if digest in sent else 0 for digest in later}
+    order = {digest: (statuses[digest] == "DONE", digest in sent and digest in own, numbers[digest],
+                      rank(statuses[digest]), digest) for digest in later}  # fmt: skip
+    current = max(later, key=order.get, default=None)
+    about = later.get(current, {})
+    outcomes = [("result" in record, digest in own, rank(record["status"]), digest)
+                for digest, record in about.items() if record["type"] == "outcome"]  # fmt: skip
+    named = [(digest in own, record["provider_job"])
+             for digest, record in about.items() if type(record.get("provider_job")) is str]  # fmt: skip
     record = records.get(job, {})
     return {
         "created": record["created"].ns if record else 0,
@@ -935,9 +987,9 @@ def fold(job: bytes, records: dict) -> dict:
         "backend": sent.get(current, {}).get("on") or record.get("backend", ""),
         "shots": record.get("shots"),
         "status": statuses[current] if current else "PREPARED",
-        "attempts": len(attempts),
-        "outcome": max(outcomes[current])[2] if current in outcomes else None,
-        "provider_job": max(provider_jobs[current]) if current in provider_jobs else None,
+        "attempts": len(later),
+        "outcome": max(outcomes)[3] if outcomes else None,
+        "provider_job": max(named)[1] if named else None,
     }
 
 
@@ -945,7 +997,70 @@ def last_status(records: list) -> str:
     return max((record.get("status") for record in records if rank(record.get("status")) >= 0), key=rank, default="UNKNOWN")
 
 
+# Seals
+
+
+def seal(archive: Archive, job: bytes, outcome: bytes) -> bytes:
+    """The seal of a job whose outcome holds: every blob that it covers is read and checked."""
+    attempt = archive.records[outcome]["attempt"].digest
+    sealed = {job, attempt, outcome}
+    for digest, record in counting(archive, job, attempt).items():
+        if record["type"] in ("sent", "calibration"):
+            sealed |= {digest} if record["type"] == "sent" or record["phase"] in ("submit", "run") else set()
+    pending, reached = list(sealed), set()
+    while pending:
+        digest = pending.pop()
+        if digest not in reached:
+            if digest not in archive.places:
+                raise Damaged(f"blob {digest.hex()}, which job {job.hex()} refers to, is missing")
+            reached.add(digest)
+            pending += links(decode(archive.blob(digest)))
+    items = b"".join(b"\xc7\x20\x09" + digest for digest in sorted(reached))
+    return hashlib.sha256(b"\x93\xa4seal\x01" + list_head(len(reached)) + items).digest()
+
+
+def counting(archive: Archive, job: bytes, attempt: bytes) -> dict:
+    """The records that refer to an attempt and count: only the archive's own where one of them has a result."""
+    about = {
+        digest: record
+        for digest, record in archive.records.items()
+        if type(record.get("attempt")) is Link and (record["job"].digest, record["attempt"].digest) == (job, attempt)
+    }
+    mine = {digest: record for digest, record in about.items() if digest in archive.own}
+    return mine if any(record["type"] == "outcome" and "result" in record for record in mine.values()) else about
+
+
+def seal_of_all(seals: set) -> bytes:
+    """The seal of several jobs."""
+    items = b"".join(b"\xc4\x20" + each for each in sorted(seals))
+    return hashlib.sha256(b"\x93\xa5seals\x01" + list_head(len(seals)) + items).digest()
+
+
+def list_head(length: int) -> bytes:
+    """How a list of so many items begins."""
+    if length < 16:
+        return bytes([0x90 + length])
+    return b"\xdc" + length.to_bytes(2, "big") if length < 1 << 16 else b"\xdd" + length.to_bytes(4, "big")
+
+
 # Command line
+
+
+def show_seals(archive: Archive, prefix: str) -> int:
+    """Print the seals of all jobs, of one, or of one group's, by the beginning of its id, and their seal together."""
+    groups = [members for group, (_, members) in archive.groups().items() if prefix and group.hex().startswith(prefix.lower())]
+    jobs = archive.jobs()
+    found = groups[0] if len(groups) == 1 else [job for job in jobs if job.hex().startswith(prefix.lower())]
+    ended = {job: jobs[job]["outcome"] for job in found if jobs[job]["outcome"]}
+    if prefix and (not ended or len(groups) > 1 or (not groups and len(found) != 1)):
+        print(f"no group and no single job that has ended begins with {printable(prefix)}", file=sys.stderr)
+        return 3
+    seals = {job: seal(archive, job, outcome) for job, outcome in ended.items()}
+    for job, digest in seals.items():
+        print(job.hex(), digest.hex(), sep="  ")
+    if len(seals) > 1 or groups:
+        print("together", seal_of_all(set(seals.values())).hex(), sep="  ")
+    return 0
 
 
 def check_vectors(archive: Path, folder: Path) -> list:
@@ -1002,11 +1117,11 @@ def printable(text: str) -> str:
 
 
 def main(arguments: list) -> int:
-    if len(arguments) not in (2, 3) or arguments[1:2] not in (["list"], ["groups"], ["verify"], ["cat"], ["vectors"]):
+    if len(arguments) not in (2, 3) or arguments[1] not in ("list", "groups", "verify", "cat", "seal", "vectors"):
         print(__doc__, file=sys.stderr)
         return 2
     folder, command, *rest = arguments
-    if len(rest) != (command in ("cat", "vectors")):
+    if len(rest) != (command in ("cat", "vectors")) and command != "seal":
         print(__doc__, file=sys.stderr)
         return 2
     try:
@@ -1033,6 +1148,8 @@ def main(arguments: list) -> int:
                 return 3
             print(show(decode(archive.blob(matches[0]))))
             return 0
+        if command == "seal":
+            return show_seals(archive, rest[0] if rest else "")
         findings = archive.verify()
         for finding in findings:
             print(f"{finding.kind}: {finding.where}: {finding.detail}")

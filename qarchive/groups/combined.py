@@ -10,6 +10,7 @@ from ..index import GroupRow, Member
 from ..job import Job
 from ..library import Library
 from ..providers import registry
+from ..records import plain_name
 from ..stage import Stage
 from .reporting import Stretch
 
@@ -163,7 +164,7 @@ class GroupResult:
             for part in self._parts:
                 for place, each in enumerate(self._library._job(part.job).names):
                     self._names.setdefault(each, []).append(part.first + place)
-        return self._names.get(name, [])
+        return self._names.get(name) or self._names.get(plain_name(name), [])
 
     def _equal(self, circuit: Any) -> list[int]:
         store = self._library._store

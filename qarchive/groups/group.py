@@ -332,7 +332,9 @@ class Group:
         return {device: compare(first, last) for device, (first, last) in ends.items()}
 
     def __repr__(self) -> str:
-        return f"<group {self.name}: {len(self)} jobs>"
+        number = len(self)
+        origin = "" if self.archive == self._library.id else f", from archive {self.archive[:8]}"
+        return f"<group {self.name}: {number:,} {'job' if number == 1 else 'jobs'}{origin}>"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Group) and other._row.id == self._row.id

@@ -192,8 +192,9 @@ def test_groups_of_one_name_from_two_archives_are_both_there(folder):
         with pytest.raises(Ambiguous) as caught:
             archive.group("scan")
         assert sorted(caught.value.candidates) == sorted((first.id, second.id))
-        ids = ", ".join(caught.value.candidates)
-        assert str(caught.value) == f"2 groups are called scan ({ids}); give the id of one"
+        made_in = {group.id: group.archive[:8] for group in (first, second)}
+        ids = ", ".join(f"{each} (from archive {made_in[each]})" for each in caught.value.candidates)
+        assert str(caught.value) == f"2 groups are called scan: {ids}; give the id of one"
         with pytest.raises(Ambiguous):
             archive.delete_group("scan")
         for group in (first, second):

@@ -1,0 +1,1 @@
+"""Bundles: packs that are made for somebody else, and what came from somebody else."""

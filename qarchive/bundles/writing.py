@@ -1,0 +1,140 @@
+"""Writing a bundle: a pack whose first blob says where it comes from, sealed when it is complete."""
+
+import hashlib
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zstandard
+
+from .. import codec, disk, pack
+from ..catalog import Progress
+from ..errors import BadInput
+from ..store import Store
+from ..values import Timestamp
+from . import limits
+from .selection import Selection, read_in_order
+
+LEVEL = 9  # of zstd: a bundle is written once, and read by others
+COMMIT_SIZE = 16 << 20  # raw bytes of a commit, which is put together in memory
+COMMIT_BLOBS = 1 << 15
+SUFFIX = ".qar"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A bundle that was written: how much is in it; `raw` and `size` are bytes, unpacked and of the file."""
+
+    path: str
+    jobs: int
+    groups: int
+    blobs: int
+    raw: int
+    size: int
+    omitted: int  # blobs that the other side has
+
+
+class Writer:
+    """A pack on its way into a file of its own. `add` writes commits, `seal` ends it; nothing else writes to the file.
+
+    A `brief` one is smaller, and to list what it holds takes one read a commit.
+    """
+
+    def __init__(self, file: BinaryIO, path: Path, name: bytes, brief: bool = True):
+        self._file, self._path, self._id, self._brief = file, path, name, brief
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+        self._content = hashlib.sha256()
+        self._end = 0
+        self._commits: list[pack.Commit] = []
+
+    def add(self, blobs: list[pack.Blob]) -> None:
+        """One commit. Records stand last."""
+        data = pack.build(self._id, self._end, 0, blobs, self._compressor)
+        if self._brief:
+            self._commits.append(pack.Commit(self._end, len(data), 0, (), b""))
+        self._file.write(data)
+        self._content.update(data)
+        self._end += len(data)
+
+    def seal(self) -> str:
+        """End it with its trailer, on the disk; the content's hash, by which remotes call it."""
+        self._file.flush()
+        commits = self._commits
+        if not self._brief:
+            commits = [found for found in pack.scan(self._path, pack=self._id) if type(found) is pack.Commit]
+        self._file.write(pack.build_trailer(self._id, self._end, self._content.digest(), commits, self._brief))
+        self._file.flush()
+        disk.sync(self._file.fileno())
+        return self._content.hexdigest()
+
+
+def manifest(archive: str, created: Timestamp | None = None, **said: str | None) -> pack.Blob:
+    """The first blob of a bundle: the id of the archive that it comes from, when it was made, and who says so."""
+    value: dict[str, Any] = {"type": "bundle", "archive": archive}
+    value |= {name: item for name, item in {"created": created, **said}.items() if item}
+    data = codec.encode(value)
+    return pack.Blob(pack.BUNDLE, codec.digest(data), data)
+
+
+def pack_name(selection: Selection, first: pack.Blob) -> bytes:
+    """The id of the pack that holds these blobs: the same for the same ones, whoever makes it."""
+    running = hashlib.sha256(first.digest)
+    for kind in sorted(selection.kinds):
+        for digest in sorted(selection.kinds[kind]):
+            running.update(digest)
+    return running.digest()[:16]
+
+
+def fill(writer: Writer, store: Store, selection: Selection, first: pack.Blob, progress: Progress | None = None) -> None:
+    """Write all blobs of a selection, those of a kind together, records last."""
+    commit, size, done = [first], 0, 0
+    kinds = sorted(selection.kinds, key=lambda kind: (kind == pack.RECORD, kind))
+    for kind in kinds:
+        for entry, data in read_in_order(store, selection.kinds[kind]):
+            commit.append(pack.Blob(kind, entry.digest, data))
+            size += len(data)
+            done += len(data)
+            if size >= COMMIT_SIZE or len(commit) >= COMMIT_BLOBS:
+                writer.add(commit)
+                commit, size = [], 0
+                if progress:
+                    progress(done, selection.size)
+    if commit:
+        writer.add(commit)
+    if progress:
+        progress(selection.size, selection.size)
+
+
+def may_write(path: Path, replace: bool) -> None:
+    """Raises BadInput for a path that no bundle is written to."""
+    if path.is_dir() or not path.name:
+        raise BadInput(str(path), "is a folder", "name a file in it, such as jobs" + SUFFIX)
+    if path.exists() and not path.is_file():
+        raise BadInput(str(path), "is no file", "name a file, such as jobs" + SUFFIX)
+    if path.exists() and not replace:
+        raise BadInput(str(path), "is there already", "name another file, or say --force")
+
+
+def write(path: Path, store: Store, selection: Selection, first: pack.Blob, replace: bool = False,
+          progress: Progress | None = None) -> int:  # fmt: skip
+    """Write a bundle to a file that is there whole or not at all; its size in bytes. Raises BadInput, CannotWrite."""
+    may_write(path, replace)
+    limits.check_count(selection.blobs)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(disk.create(temporary), "wb") as file:
+            writer = Writer(file, temporary, pack_name(selection, first))
+            fill(writer, store, selection, first, progress)
+            writer.seal()
+        size = temporary.stat().st_size
+        os.replace(temporary, path)
+        disk.sync_folder(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise disk.cannot_write(path, error) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    return size
