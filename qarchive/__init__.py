@@ -7,11 +7,11 @@ backend.run(circuit, shots=1000)
 archive.job("latest").counts()
 """
 
-from .archive import Archive, open
+from .archive import Archive, diff_bundles, open
 from .errors import ArchiveWarning, QArchiveError
 from .everything import autolog
 from .job import Job
 from .library import Jobs
+from .version import __version__
 
-__version__ = "0.1.0"
-__all__ = ["Archive", "ArchiveWarning", "Job", "Jobs", "QArchiveError", "autolog", "open"]
+__all__ = ["Archive", "ArchiveWarning", "Job", "Jobs", "QArchiveError", "__version__", "autolog", "diff_bundles", "open"]

@@ -6,30 +6,38 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import check, clouds, codec, config, entries, membership, records, scope
+from .bundles import reading
 from .calibration import Calibration
 from .catalog import Progress
-from .errors import BadInput, NotFound, SameName
+from .errors import BadInput, NotFound
+from .exchange import Exchange
 from .groups.group import Group
 from .index import Query
 from .job import Job
-from .library import Library, Way, moment_of
+from .library import Way, moment_of
 from .providers.base import Cloud
 from .stage import Stage
 from .store import MARKER, Store
 from .values import Link
 
+if TYPE_CHECKING:
+    from .comparing.bundles import BundlesDiff
+    from .comparing.jobs import Diff
+
 
 def open(path: str | os.PathLike | None = None, *, on_error: str | None = None, create: bool = True) -> "Archive":
-    """The archive in `path`, made where there is none yet unless `create` is False.
+    """The archive in `path`, made where there is none yet unless `create` is False; or a bundle, which is only read.
 
     Without a path: $QARCHIVE, the nearest `.qarchive/`, the config file's, or a folder for this user's data, in this order.
     `on_error` is "warn" (the default: a run that cannot be recorded goes on, with a warning) or "raise" (nothing is run
     that cannot be recorded). Raises NoArchive, BadInput, CannotWrite, Damaged, NewerFormat.
     """
     folder, _ = config.locate(path)
+    if folder.is_file():
+        return Archive(reading.Reading(folder), "raise")
     if create and not (folder / MARKER).exists():
         try:
             return Archive(Store.create(folder), on_error)
@@ -39,7 +47,19 @@ def open(path: str | os.PathLike | None = None, *, on_error: str | None = None, 
     return Archive(Store.open(folder), on_error)
 
 
-class Archive(Library):
+def diff_bundles(one: str | os.PathLike, other: str | os.PathLike, level: float = 0.01) -> "BundlesDiff":
+    """What two bundles have not alike: their jobs in pairs, each compared as by `Archive.diff`, and those that only one has.
+
+    Jobs are paired by id, and of the others those of the same input, configuration and backend, in order. The level holds for
+    all pairs together. `.differs`, `.pairs`, `.only_one` and `.only_other` say what was found. Raises BadInput, NoArchive,
+    Damaged, NewerFormat.
+    """
+    from .comparing import bundles  # listings compare nothing
+
+    return bundles.diff(open(one, create=False), open(other, create=False), level)
+
+
+class Archive(Exchange):
     """Jobs in one folder. One instance serves many threads and survives a fork; it may be closed, and used as a context."""
 
     def __init__(self, store: Store, on_error: str | None = None):
@@ -52,16 +72,25 @@ class Archive(Library):
     def wrap(self, native: Any) -> Any:
         """An object with the interface of `native` (a backend, a primitive, a service) whose every execution is archived.
 
-        Raises BadInput for what no provider knows, and for an IBMBackend: its SDK would run it elsewhere, unseen.
+        Raises BadInput for what no provider knows, for what is replayed, and for an IBMBackend: its SDK would run it elsewhere,
+        unseen.
         """
         from .providers import registry  # looking needs no entry points, and reading those costs more than a listing
+        from .replay.player import refuse_replayed
 
+        refuse_replayed(native)
         return registry.owner(native).wrap(native, Way(self))
 
     def record(self, native_job: Any) -> Job:
-        """Archive an SDK job, running or finished; twice is once. Raises BadInput, CannotWrite."""
+        """Archive an SDK job, running or finished; twice is once, and one that a replay returned is the archived one.
+
+        Raises BadInput, CannotWrite.
+        """
         from .providers import registry
 
+        archived = getattr(native_job, "archived", None)
+        if isinstance(archived, Job) and self._store.index.row(bytes.fromhex(archived.id)) is not None:
+            return self._job(bytes.fromhex(archived.id))
         return self._job(self._recorder.record(registry.owner(native_job), native_job).digest)
 
     def context(self, *, group: str | None = None, tags: Iterable[str] = (), params: Mapping[str, Any] | None = None
@@ -74,6 +103,8 @@ class Archive(Library):
             for text in texts:
                 if not isinstance(text, str):
                     raise BadInput(what, f"holds {text!r}, which is no text", "give text")
+                if found := records.obeyed(records.plain_text(text)):
+                    raise BadInput(what, f"holds {found}", "leave it out")
         changes = {
             "tags": tuple(map(records.plain_text, tags)),
             "params": {records.plain_text(name): params[name] for name in params},
@@ -85,17 +116,39 @@ class Archive(Library):
         """Nothing is archived inside a `with` block. For one run: `backend.run(..., archive=False)`."""
         return scope.within(paused=True)
 
-    def replay(self, native: Any) -> Any:
-        """An SDK's client that answers from this archive: its jobs, results, devices. No network, no credentials.
+    def replay(self, native: Any = None, *, mode: str = "only", match: str = "exact", failures: bool = False,
+               group: str | None = None, tag: str | None = None, provider: str | None = None, backend: str | None = None,
+               kind: str | None = None, since: datetime | str | None = None, until: datetime | str | None = None
+               ) -> Any:  # fmt: skip
+        """An SDK's object that answers from this archive: executions, jobs, results, devices. No network, no credentials.
 
-        `native` is an object of the SDK's (a client, a connection to a cloud), or the name of a provider. What comes back has
-        its interface, looks into this archive only, and sends nothing: that raises BadInput. Raises BadInput where a provider
-        has no such object.
+        `native` is a backend, a primitive, a processor, a client; or the name of a cloud's provider ("ibm", "pasqal"), whose
+        client is then made. What comes back has its interface. Without `native` it is a context: all that is executed inside a
+        `with` block, in this process, is answered, and so are clients that are made there as their SDK documents it.
+
+        The other arguments choose the jobs that answer, as `jobs` does; only those that have ended with a result, unless
+        `failures`. Mode "only" raises NoRecording for what has no recording; "missing" runs it and records it, in the same group
+        and under the same tag. Match "exact" compares input, configuration and backend, and the k-th equal call gets the k-th
+        recording; "order" gives the n-th call the n-th recording, whatever it ran. Raises BadInput, MissingExtra.
         """
         from .providers import registry
+        from .replay.player import Player
+        from .replay.process import Replaying
 
-        provider = registry.named(native) if isinstance(native, str) else registry.owner(native)
-        return provider.replay(native, self)
+        query = {
+            "group": group,
+            "tag": tag,
+            "provider": provider,
+            "backend": backend,
+            "kind": kind,
+            "since": since,
+            "until": until,
+        }
+        player = Player(self, mode, match, failures, query)
+        if native is None:
+            return Replaying(player)
+        owner = registry.named(native) if isinstance(native, str) else registry.owner(native)
+        return owner.replay(native, player)
 
     # Clouds
 
@@ -186,6 +239,20 @@ class Archive(Library):
             raise BadInput(f"the provider {provider.name}", "runs here and keeps no jobs", "give a client of a cloud, or none")
         return clouds.Clients((provider, provider.client_of(client)))
 
+    # Comparing
+
+    def diff(self, a: "str | Job", b: "str | Job", level: float = 0.01) -> "Diff":
+        """What two jobs (or references to them) have not alike: input, configuration, backend, environment, calibration, result.
+
+        Results are compared by two-sample tests at a level, the probability of calling results of one distribution different,
+        for all tests together; "inconclusive" is said where too little is known. `.differs` says whether any section does, and
+        `.result.verdict` is "equal", "same", "inconclusive" or "differ". Raises NotFound, Ambiguous, BadInput for the level.
+        """
+        from .comparing import jobs  # listings compare nothing
+
+        one, other = (job if isinstance(job, Job) else self.job(job) for job in (a, b))
+        return jobs.diff(one, other, level)
+
     # Groups
 
     def group(self, name: str) -> Group:
@@ -203,9 +270,11 @@ class Archive(Library):
             return Group(self, found)
         known = membership.known(self._store, name)
         if len(known) > 1 and known[0].archive != self.id:
-            raise SameName(name, len(known), [row.id.hex() for row in known[:10]], "give the id of one")
+            raise self._same_name(name, known)
         if known:
             return Group(self, known[0])
+        if found := records.obeyed(records.plain_text(name)):
+            raise BadInput("the name of a group", f"is {found}", "leave it out")
         stage = Stage(self._store)
         self._store.prepare()
         row = membership.of_name(self._store, name)
@@ -228,7 +297,7 @@ class Archive(Library):
         if not known:
             raise NotFound(f"the group {name!r}", str(self.path), "`archive.groups()` lists what there is")
         if len(known) > 1:
-            raise SameName(name, len(known), [group.id for group in known[:10]], "give the id of one")
+            raise self._same_name(name, [group._row for group in known])
         return known[0].delete(jobs)
 
     def delete_groups(self, before: datetime | str | None = None, jobs: bool = False) -> list[str]:

@@ -22,7 +22,7 @@ from qiskit.circuit import Parameter
 from qiskit_aer import AerSimulator
 
 import qarchive
-from qarchive import codec, disk
+from qarchive import codec, config, disk
 from qarchive.cli import main, output, shell, values
 from qarchive.store import Store
 from qarchive.values import Array, Link, Timestamp, Typed
@@ -184,7 +184,7 @@ BAD = [
     ("--archive a.txt list", 2, "a.txt: is a file; an archive is a folder"),
     ("--archive a.txt init", 2, "a.txt: is a file; an archive is a folder"),
     ("--archive x init y", 2, "PATH and --archive: both name an archive; give one of them"),
-    ("config set colour blue", 2, "the setting 'colour': does not exist; the settings are archive, on_error"),
+    ("config set colour blue", 2, f"the setting 'colour': does not exist; the settings are {', '.join(config.SETTINGS)}"),
     ("config set on_error maybe", 2, "the setting on_error: cannot be 'maybe'; it is warn or raise"),
 ]  # fmt: skip
 
@@ -456,7 +456,7 @@ def test_input_tells_several_circuits_apart(lab):
         "// circuit 1: evil\\x1b[31m\\n",
     ]
     found = document("input", "vqe/1", archive=lab)
-    assert [circuit["name"] for circuit in found["circuits"]] == ["bell", "evil\x1b[31m\n"]
+    assert [circuit["name"] for circuit in found["circuits"]] == ["bell", "evil\\x1b[31m\\n"]
     assert found["circuits"][0]["openqasm"] in out
 
 
@@ -586,7 +586,7 @@ def test_config_sets_and_unsets(tmp_path):
     assert run("config", "set", "archive", "lab") == ("", f"qarchive: archive = {tmp_path / 'lab'}\n")
     found = document("config")
     assert found["archive"] == {"path": str(tmp_path / "lab"), "named_by": found["file"], "exists": False}
-    assert found["settings"] == {"archive": str(tmp_path / "lab"), "on_error": None}
+    assert found["settings"] == dict.fromkeys(config.SETTINGS) | {"archive": str(tmp_path / "lab")}
     out, _ = run("config")
     assert f"archive   {tmp_path / 'lab'} ({found['file']}; not made yet)\n" in out
     assert run("config", "unset", "archive") == ("", "qarchive: archive is no longer set\n")
@@ -759,7 +759,7 @@ def test_the_shell_completes_commands_choices_and_jobs(lab):
         }
         return [line.partition(",")[2] for line in process(env=environment).stdout.splitlines()]
 
-    assert complete("qarchive", "re") == ["result", "recover", "reindex"]
+    assert complete("qarchive", "re") == ["result", "replay", "rerun", "recover", "remote", "reindex"]
     assert complete("qarchive", "list", "--status", "D") == ["DONE"]
     assert complete("qarchive", "--archive", str(lab), "show", "") == [job.id[:12] for job in jobs(lab)]
     assert complete("qarchive", "--archive", "nowhere", "show", "") == []

@@ -21,6 +21,7 @@ from qiskit_aer import AerSimulator
 
 import qarchive
 from qarchive.cli import main
+from qarchive.stage import Stage
 
 ROOT = Path(qarchive.__file__).parent.parent
 WITHOUT_SDK = """
@@ -100,7 +101,10 @@ def made(tmp_path_factory):
         later = archive.group("later")
         for shots in (1, 2, 3):
             later.add(simulator, circuit("one"), shots=shots)
-        archive.group("evil\x1b[31m\n").add(simulator, circuit("evil\x1b[31m\n"), shots=1)
+        stage = Stage(archive._store)  # as an archive of an older version has it
+        evil = stage.record({"type": "group", "name": "evil\x1b[31m\n", "archive": archive.id, "number": 1})
+        stage.commit(durable=True)
+        archive.group(str(evil)).add(simulator, circuit("evil\x1b[31m\n"), shots=1)
         archive.group("empty")
     logging.getLogger("qiskit_aer").setLevel(level)
     return path
@@ -267,11 +271,23 @@ def test_of_two_groups_of_one_name_the_ids_are_listed(lab, tmp_path):
     for pack in Path("other/packs").iterdir():
         shutil.copy(pack, lab / "packs")
     with qarchive.open(lab) as archive:
-        ids = [group.id for group in archive.groups() if group.name == "vqe"]
-    assert len(ids) == 2
-    reason = f"2 groups are called vqe ({ids[0][:16]}, {ids[1][:16]}); give 4 or more digits of one's id"
+        both = [group for group in archive.groups() if group.name == "vqe"]
+        ids = [group.id for group in both]
+        origins = ["from here" if group.archive == archive.id else f"from archive {group.archive[:8]}" for group in both]
+        assert sorted(map(repr, both)) == [
+            "<group vqe: 1 job, from archive " + other.id[:8] + ">",
+            f"<group vqe: {len(archive.group('vqe'))} jobs>",
+        ]
+    assert len(ids) == 2 and len(set(origins)) == 2
+    shown = ", ".join(f"{each[:16]} ({origin})" for each, origin in zip(ids, origins))
+    reason = f"2 groups are called vqe: {shown}; give 4 or more digits of one's id"
     assert run("group", "status", "vqe", archive=lab, code=3) == ("", f"qarchive: {reason}\n")
-    [theirs] = [found for found in ids if f"{found[:12]}  vqe " in run("group", "list", archive=lab)[0].splitlines()[1] + " "]
+    lines = run("group", "list", archive=lab)[0].splitlines()
+    assert lines[0].split()[:4] == ["ID", "MADE", "IN", "NAME"]
+    assert {f"{each[:12]}  {origin.removeprefix('from ')}".ljust(32) for each, origin in zip(ids, origins)} <= {
+        line[:32] for line in lines
+    }
+    [theirs] = [found for found in ids if lines[1].startswith(f"{found[:12]}  archive {other.id[:8]}  vqe ")]
     assert (
         run("group", "report", theirs[:12], archive=lab)[0] == "group vqe: 1 job, 1 circuit (1 not sent)\n  circuit 0: not sent\n"
     )
@@ -289,7 +305,7 @@ def test_the_shell_completes_names_of_groups(made):
 
     names = ["empty", group_id(made, "evil\x1b[31m\n")[:12], "fails", "later", "vqe"]
     assert complete("qarchive", "--archive", str(made), "group", "status", "") == names
-    assert complete("qarchive", "--archive", str(made), "group", "delete", "vqe", "f") == ["fails"]
+    assert complete("qarchive", "--archive", str(made), "group", "delete", "vqe", "fai") == ["fails"]
 
 
 def test_looking_needs_no_sdk(made):

@@ -9,6 +9,7 @@ import pytest
 
 from qarchive import errors
 from qarchive.cli import main
+from qarchive.cli.comparing import DIFFERS
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
 
@@ -93,6 +94,6 @@ def test_the_exit_codes_in_the_help_and_in_the_readme_are_those_of_the_errors():
         kind.exit_code for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.QArchiveError)
     }
     table = main.help[main.help.index("Exit codes:") :]
-    assert codes | {0, 130} == {int(code) for code in re.findall(r"(?<!\d)(\d+)  ", table)}
+    assert codes | {0, DIFFERS, 130} == {int(code) for code in re.findall(r"(?<!\d)(\d+)  ", table)}
     [sentence] = re.findall(r"Exit codes: (.*?\.)", README, re.DOTALL)
-    assert codes | {0} == {int(code) for code in re.findall(r"\d+", sentence)}
+    assert codes | {0, DIFFERS} == {int(code) for code in re.findall(r"\d+", sentence)}

@@ -48,6 +48,9 @@ def test_every_job_is_there_and_says_what_it_said(kept):
             found = [[each.phase, each.digest, each.qubits.get("T1")] for each in job.calibrations]
             assert found == then.get("calibrations", found)
             assert job.attachments == then.get("attachments", [])
+            signatures = sum(record["type"] == "signature" for record in job.history)
+            told = {"origin": job.origin, "code": sorted(job.code or ()), "signatures": signatures}
+            assert told == {name: then.get(name, told[name]) for name in told}
         assert archive.verify(deep=True).findings == []
 
 

@@ -5,9 +5,11 @@ the clients of clouds talk to the servers in `tests/servers/`. What ran is descr
 """
 
 import json
+import subprocess
 import sys
 import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy
 import perceval as pcvl
@@ -88,6 +90,7 @@ def main(folder: Path) -> None:
         grouped(archive, bell, large)
         with IBMServer(seed=13) as server:
             halved(archive, server, bell)
+        shared(archive, bell)
         jobs = [described(job) for job in archive.jobs(order="oldest")]
         groups = [{"name": group.name, "id": group.id, "jobs": [job.id for job in group], "report": str(group.report())}
                   for group in archive.groups()]  # fmt: skip
@@ -140,6 +143,21 @@ def halved(archive: qarchive.Archive, server: IBMServer, circuit: QuantumCircuit
     group.add(RuntimeSampler(mode=backend), [native, native, native], shots=16)
     server.fail_submission(413, message="the payload is too large")
     group.run_parallel(client=service)
+
+
+def shared(archive: qarchive.Archive, circuit: QuantumCircuit) -> None:
+    """What a colleague did: a group of a name that is here too, a job that was removed and taken in again; and a signed job."""
+    with TemporaryDirectory() as place, qarchive.open(Path(place) / "other") as other:
+        with other.context(group="first", tags=["theirs"]):
+            for seed in (1, 2):
+                other.wrap(AerSimulator()).run(circuit, shots=10, seed_simulator=seed).result()
+        bundle, key = Path(place) / "theirs.qar", Path(place) / "key"
+        other.export(bundle, ["first"], author="Noether, Emmy", licence="CC-BY-4.0")
+        archive.import_(bundle)
+        archive.delete_group(other.group("first").id, jobs=True)
+        archive.import_(bundle)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
+        archive.sign(archive.jobs(group="sweep", order="oldest")[0].id, key=str(key))
 
 
 def cnot() -> pcvl.Processor:
@@ -218,7 +236,8 @@ def described(job: qarchive.Job) -> dict:
             "names": job.names, "labels": job.labels,
             "options": {name: value for name, value in job.config.get("options", {}).items() if type(value) in (int, bool, str)},
             "calibrations": [(found.phase, found.digest, found.qubits.get("T1")) for found in job.calibrations],
-            "attachments": job.attachments,
+            "attachments": job.attachments, "origin": job.origin, "code": sorted(job.code or ()),
+            "signatures": sum(record["type"] == "signature" for record in job.history),
             "counts": counts, "text": job.text(), "error": job.error,
             "seal": job.seal if job.outcome else None}  # fmt: skip
 

@@ -3,7 +3,21 @@
 import click
 
 from .. import __version__
-from . import asking, calibrations, groups, keeping, reading, running, sending, shell
+from . import (
+    asking,
+    calibrations,
+    comparing,
+    groups,
+    keeping,
+    provenance,
+    reading,
+    remotes,
+    replaying,
+    running,
+    sending,
+    sharing,
+    shell,
+)
 
 _ARCHIVE = """The folder of the archive. Default: $QARCHIVE, the nearest .qarchive/ in this folder or one above, the one that
 `qarchive config` names, a folder for your user's data."""
@@ -37,7 +51,8 @@ def main(ctx: click.Context, archive: str | None) -> None:
                  1  unexpected               7  an SDK is missing
                  2  bad input                8  written by a newer qarchive
                  3  not found or ambiguous   9  not finished, or failed
-                 5  damage                 130  interrupted
+                 4  differs                130  interrupted
+                 5  damage
     """
     ctx.obj = archive
     if ctx.invoked_subcommand is None:
@@ -48,6 +63,10 @@ for _command in (groups.list_groups, groups.show, groups.status, sending.run, se
                  groups.report, groups.delete):  # fmt: skip
     groups.group.add_command(_command)
 for _command in (keeping.init, running.run, reading.list_jobs, reading.show, reading.result, reading.input_, reading.cat,
-                 groups.group, calibrations.calibration, asking.sync, asking.fetch, asking.recover,
+                 groups.group, replaying.replay, comparing.diff, comparing.rerun,
+                 calibrations.calibration, asking.sync, asking.fetch, asking.recover,
+                 provenance.cite, provenance.audit, provenance.sign,
+                 sharing.export, sharing.import_, sharing.merge,
+                 remotes.remote, remotes.push, remotes.pull,
                  keeping.verify, keeping.reindex, keeping.stats, keeping.config):  # fmt: skip
     main.add_command(_command)

@@ -51,24 +51,37 @@ def recover(where: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("source")
+@click.argument("source", required=False)
 @click.argument("job_id", required=False)
+@click.option("--from", "remote", metavar="REMOTE", help="Take one job, JOB, from a remote, and not the rest.")
 @click.option("--all", "everything", is_flag=True, help="All jobs that the cloud still knows.")
 @click.option(
     "--since", type=Moment(), help="With --all: only jobs made at this time or later: 2026-11-21, or 7d (ago; m h d w)."
 )
 @json_option("fetch")
 @click.pass_obj
-def fetch(where: str | None, source: str, job_id: str | None, everything: bool, since: datetime | None, as_json: bool) -> None:
+def fetch(where: str | None, source: str | None, job_id: str | None, remote: str | None, everything: bool,
+          since: datetime | None, as_json: bool) -> None:  # fmt: skip
     """Keep jobs that ran without the archive.
 
     SOURCE is the name of a cloud, such as ibm, and JOB_ID its own id of the job; or a file in which an SDK keeps jobs, such as
     a JobGroup of Perceval's (.jgrp, .egrp), of which all are kept, without the tokens. What is not known is a gap of the job.
     An archive is made where there is none yet.
 
+    With --from it is one job of a remote, `qarchive fetch JOB --from REMOTE`: its id, or a beginning of it.
+
     \b
     Example: qarchive fetch ibm --all --since 7d
     """
+    if source is None:
+        raise BadInput("what to fetch", "is not said", "give a cloud and a job's id there, a file, or JOB --from REMOTE")
+    if remote is not None:
+        if job_id is not None or everything or since is not None:
+            raise BadInput("--from", "takes one job", "say `qarchive fetch JOB --from REMOTE`, or `qarchive pull` for all")
+        with opened(where, create=True) as archive:
+            rows = [archive.fetch_from(remote, source).row]
+        _show_fetched(rows, as_json, "")
+        return
     if Path(source).exists():
         _fetch_file(where, Path(source), job_id, everything, since, as_json)
         return

@@ -54,7 +54,7 @@ def list_groups(where: str | None, limit: int, as_json: bool) -> None:
     """List groups, the newest first.
 
     How many jobs and circuits each has, how far they are, when the first job was added (UTC), and on which backends they run.
-    Ids are shown where two groups have one name.
+    Where two groups have one name, ids are shown, and the archives in which they were made.
 
     \b
     Example: qarchive group list
@@ -63,7 +63,7 @@ def list_groups(where: str | None, limit: int, as_json: bool) -> None:
         created = [(group.created, group) for group in archive.groups()]
         created.sort(key=lambda each: (each[0] is not None, each[0]), reverse=True)  # those without a job come last
         shown = [(moment, group.report(), group.archive) for moment, group in created[: limit or None]]
-        path = archive.path
+        path, here = archive.path, archive.id
     if as_json:
         found = [{"name": report.name, "id": report.id, "archive": made_in, "created": moment and str(Timestamp.of(moment)),
                   "jobs": report.jobs, "circuits": report.circuits, "statuses": report.statuses, "backends": _backends(report)}
@@ -73,12 +73,18 @@ def list_groups(where: str | None, limit: int, as_json: bool) -> None:
     if not created:
         output.note(f'no group in {path} yet; `archive.group("NAME")` makes one in Python')
         return
-    ids = len({group.name for _, group in created}) < len(created)
-    table = output.Table((*(("ID",) if ids else ()), "NAME", "JOBS", "CIRCUITS", "STATE", "CREATED", "BACKENDS"),
-                         right=(1 + ids, 2 + ids), yielding=(5 + ids, ids, 3 + ids))  # fmt: skip
-    table.write([(*((report.id[:12],) if ids else ()), output.clean(report.name), f"{report.jobs:,}", f"{report.circuits:,}",
-                  _state(report), output.minute(Timestamp.of(moment)) if moment else "-",
-                  output.clean(", ".join(_backends(report))) or "-") for moment, report, _ in shown])  # fmt: skip
+    double = len({group.name for _, group in created}) < len(created)
+    before = ("ID", "MADE IN") if double else ()
+    places = range(len(before), len(before) + 6)
+    table = output.Table((*before, "NAME", "JOBS", "CIRCUITS", "STATE", "CREATED", "BACKENDS"),
+                         right=(places[1], places[2]), yielding=(places[5], places[0], places[3]))  # fmt: skip
+    rows = []
+    for moment, report, made_in in shown:
+        told = (report.id[:12], "here" if made_in == here else f"archive {made_in[:8]}") if double else ()
+        rows.append((*told, output.clean(report.name), f"{report.jobs:,}", f"{report.circuits:,}", _state(report),
+                     output.minute(Timestamp.of(moment)) if moment else "-",
+                     output.clean(", ".join(_backends(report))) or "-"))  # fmt: skip
+    table.write(rows)
     if len(shown) < len(created):
         output.note(f"{len(shown):,} of {len(created):,} groups; --limit 0 shows all")
 

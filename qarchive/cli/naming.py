@@ -11,7 +11,7 @@ from ..errors import NotFound, SameName
 from ..groups.group import Group
 from ..job import Job
 from ..library import PREFIX_MIN
-from ..records import plain_text
+from ..records import plain_name
 from .shell import opened
 
 _DIGITS = 16  # shown of an id that tells two groups of one name apart
@@ -21,12 +21,13 @@ _COMPLETED = 100
 def find(archive: Archive, name: str) -> Group:
     """The group of this name, or with an id that begins so; none is made. Raises NotFound, Ambiguous."""
     groups = archive.groups()
-    found = [group for group in groups if group.name == plain_text(name)]
+    found = [group for group in groups if group.name in (name, plain_name(name))]
     if not found and re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", name):
         found = [group for group in groups if group.id.startswith(name.lower())]
     if len(found) > 1:
         ids = [group.id[:_DIGITS] for group in found[:10]]
-        raise SameName(name, len(found), ids, f"give {PREFIX_MIN} or more digits of one's id")
+        origins = [None if group.archive == archive.id else group.archive for group in found[:10]]
+        raise SameName(name, len(found), ids, origins, f"give {PREFIX_MIN} or more digits of one's id")
     if not found:
         near = get_close_matches(name, [group.name for group in groups], 1)
         hint = f"did you mean {near[0]}? " if near else ""

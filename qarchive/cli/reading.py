@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -266,10 +266,11 @@ def _show_json(job: Job, read: _Reader, place: Place | None) -> None:
     blobs = [{"kind": kind, "digest": digest, "bytes": size} for kind, digest, size in read(lambda: job.blobs) or ()]
     output.document("show", **row_json(job.row) | {
         "names": list(record.get("names", ())), "labels": values.to_json(record.get("labels", {})), "gaps": job.gaps,
-        "place": place and asdict(place),
+        "place": place and asdict(place), "origin": job.origin,
         "config": values.to_json(read(lambda: job.config)), "environment": values.to_json(environment),
         "backend_snapshot": values.to_json(read(lambda: job.backend_snapshot)),
         "calibrations": [_calibration_json(found) for found in read(lambda: job.calibrations) or ()],
+        "parent": str(record["parent"]) if "parent" in record else None, "code": values.to_json(read(lambda: job.code)),
         "usage": values.to_json(job.usage), "error": values.to_json(job.error), "seal": read(lambda: job.seal), "blobs": blobs,
         "history": values.to_json(job.history)})  # fmt: skip
 
@@ -289,6 +290,7 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     ended = job.outcome["created"] if job.outcome else None
     took = f" ({_duration(started, ended)})" if started and ended else ""
     names = list(record.get("names", ()))
+    origin = job.origin
     shown = ", ".join(names[:5]) + (f", ... {len(names) - 5:,} more" if len(names) > 5 else "")
     params = ", ".join(f"{name} = {values.to_text(value)}" for name, value in labels.get("params", {}).items())
     output.pairs([
@@ -298,13 +300,16 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
         ("ended", output.second(ended) + took if ended else ""),
         ("backend", output.clean(f"{row.provider}:{row.backend} ({row.kind})")),
         ("provider job", output.clean(job.provider_job or "")),
+        ("origin", "" if origin is None else f"archive {origin}" if origin else "another archive"),
         ("circuits", f"{row.size}" + (f": {output.clean(shown)}" if shown else "")),
         ("shots", "" if row.shots is None else f"{row.shots:,}"),
         ("group", output.clean(labels.get("group", ""))),
         ("place", str(place or "")),
         ("tags", output.clean(", ".join(labels.get("tags", ())))),
         ("params", output.clean(params)),
+        ("parent", f"job {parent}" if (parent := record.get("parent")) else ""),
         ("attempts", str(len(folded.attempts)) if len(folded.attempts) > 1 else ""),
+        ("code", _code(read(lambda: job.code) or {})),
         ("usage", values.to_text(job.usage) if job.usage else ""),
         ("seal", read(lambda: job.seal) or ""),
     ])  # fmt: skip
@@ -343,6 +348,14 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
         output.Table(("", "", ""), right=(2,), indent="  ").write(rows)
         if len(blobs) > _BLOBS:
             output.write(f"  {len(blobs) - _BLOBS:,} more; --json lists all")
+
+
+def _code(code: Mapping[str, Any]) -> str:
+    """What sent a job: the commit, whether tracked files were altered, the script."""
+    commit, script = code.get("commit"), code.get("script")
+    said = [f"commit {str(commit)[:12]}" + (", with tracked files altered" if code.get("dirty") else "") if commit else "",
+            f"script {script.get('name')} {script['sha256'].hex()[:12]}" if script else ""]  # fmt: skip
+    return output.clean("; ".join(filter(None, said)))
 
 
 def _moment(what: str, moment: datetime | None) -> str:

@@ -11,14 +11,16 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import aer_runs
+import bundles
 import commits
 import groups
 import listing
 import peers
+import remotes
 import results
 
 ROWS = {"commit": commits.rows, "aer": aer_runs.rows, "results": results.rows, "peers": peers.rows, "list": listing.rows,
-        "groups": groups.rows}  # fmt: skip
+        "groups": groups.rows, "bundles": bundles.rows, "remote": remotes.rows}  # fmt: skip
 
 
 def main() -> None:
