@@ -63,9 +63,11 @@ def sync_folder(path: Path) -> None:
         os.close(fd)
 
 
-def create(path: Path) -> int:
-    """A new file, open for appending; FileExistsError where the name is taken."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o600)
+def create(path: Path, shared: bool = False) -> int:
+    """A new file, open for appending; FileExistsError where the name is taken. It is its owner's only; a `shared` one is for
+    whom the umask lets read."""
+    mode = 0o666 if shared else 0o600
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0), mode)
 
 
 def truncate(fd: int, size: int) -> None:
@@ -90,12 +92,13 @@ def replace(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
-def make_folders(path: Path) -> None:
-    """Make a folder and those above it, each of them for its owner only and with a name that survives a power cut."""
+def make_folders(path: Path, shared: bool = False) -> None:
+    """Make a folder and those above it, each of them for its owner only (or, `shared`, for whom the umask lets) and with a name
+    that survives a power cut."""
     missing = []
     while not path.is_dir():
         missing.append(path)
         path = path.parent
     for folder in reversed(missing):
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o777 if shared else 0o700, exist_ok=True)
         sync_folder(folder.parent)

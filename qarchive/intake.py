@@ -223,6 +223,9 @@ class Intake:
         sql = f"SELECT digest FROM blobs AS b WHERE pack = ? AND kind = ? AND NOT EXISTS ({elsewhere})"
         gone = db.execute(sql, (row, pack.RECORD)).fetchall()
         jobs = {job for digest in gone for (job,) in db.execute("SELECT job FROM records WHERE digest = ?", digest)}
+        if db.execute("SELECT 1 FROM packs WHERE origin IS NOT NULL").fetchone():  # what stays may be foreign from now on
+            of_pack = "SELECT DISTINCT job FROM records JOIN blobs USING (digest) WHERE pack = ?"
+            jobs.update(job for (job,) in db.execute(of_pack, (row,)).fetchall())
         db.executemany("DELETE FROM records WHERE digest = ?", gone)
         for table in ("blobs", "keys", "damage", "withheld"):
             db.execute(f"DELETE FROM {table} WHERE pack = ?", (row,))

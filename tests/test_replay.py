@@ -13,7 +13,7 @@ from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 
 import qarchive
-from qarchive.errors import BadInput, JobFailed, NoRecording
+from qarchive.errors import BadInput, JobFailed, NoRecording, SameName
 from qarchive.replay.player import Player
 
 
@@ -314,3 +314,34 @@ def test_a_name_without_a_client_is_refused(recorded):
     with pytest.raises(BadInput) as caught:
         archive.replay("aer")
     assert str(caught.value) == "the provider aer: has no client to answer for; give a backend or a primitive"
+
+
+def test_of_two_groups_of_one_name_the_archives_own_answers_and_the_other_by_its_id(tmp_path):
+    answers = {}
+    for name in ("ours", "theirs"):
+        with qarchive.open(tmp_path / name) as archive, archive.context(group="scan"):
+            job = archive.wrap(StatevectorSampler(seed=3 + len(name))).run([uniform()], shots=40)
+            answers[name] = counts(job)
+            archive.export(tmp_path / f"{name}.qar")
+    with qarchive.open(tmp_path / "ours") as archive:
+        theirs = archive.import_(tmp_path / "theirs.qar").groups[0]
+        assert len(archive.jobs(group="scan")) == 2
+        for group, whose in (("scan", "ours"), (theirs, "theirs"), (theirs[:12], "theirs")):
+            sampler = archive.replay(StatevectorSampler(), group=group, match="order")
+            assert counts(sampler.run([uniform()], shots=40)) == answers[whose]
+            with pytest.raises(NoRecording):
+                sampler.run([uniform()], shots=40)
+    with qarchive.open(tmp_path / "third") as archive:
+        archive.import_(tmp_path / "ours.qar")
+        archive.import_(tmp_path / "theirs.qar")
+        with pytest.raises(SameName) as caught:
+            archive.replay(StatevectorSampler(), group="scan")
+        assert str(caught.value).startswith("2 groups are called scan: ")
+
+
+def test_a_miss_names_the_settings_of_the_backend(tmp_path):
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(AerSimulator(noise_model=noise(0.1))).run(uniform(2), shots=10).result()
+        with pytest.raises(NoRecording) as caught:
+            archive.replay(AerSimulator(noise_model=noise(0.4))).run(uniform(2), shots=10)
+        assert "the backend's settings differ: options.noise_model; " in str(caught.value)

@@ -124,7 +124,7 @@ def write(path: Path, store: Store, selection: Selection, first: pack.Blob, repl
     limits.check_count(selection.blobs)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with open(disk.create(temporary), "wb") as file:
+        with open(disk.create(temporary, shared=True), "wb") as file:
             writer = Writer(file, temporary, pack_name(selection, first))
             fill(writer, store, selection, first, progress)
             writer.seal()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .. import entries
 from ..errors import BadInput, NotFound
 from ..index import GroupRow, Member
 from ..library import Library
@@ -54,8 +55,12 @@ def failed(library: Library, group: GroupRow, fits: Callable[[Member], bool], re
 
 
 def _units(library: Library, group: GroupRow, wanted: Callable[[Member], bool], allowed: frozenset[str]) -> Iterator[Unit]:
-    """Members one by one; those of one call at once where its provider sends them so."""
+    """Members one by one; those of one call at once where its provider sends them so.
+
+    What somebody else has put into a group of this archive's own is not sent: a bundle must not run jobs at our cost.
+    """
     gathered: list[Member] = []
+    strangers = 0
     call, at_once = None, False
     for member in every(library, group):
         if (member.author, member.sequence) != call:
@@ -64,12 +69,17 @@ def _units(library: Library, group: GroupRow, wanted: Callable[[Member], bool], 
             call, gathered = (member.author, member.sequence), []
             at_once = together(library._store.value(member.id))
         if wanted(member):
-            if at_once:
+            if group.archive == library.id and None not in library._store.index.origins(member.id):
+                strangers += 1
+            elif at_once:
                 gathered.append(member)
             else:
                 yield Unit((member,), allowed)
     if gathered:
         yield Unit(tuple(gathered), allowed)
+    if strangers:
+        what = "a job of another archive is" if strangers == 1 else f"{strangers:,} jobs of other archives are"
+        entries.complain(f"{what} in the group {group.name} and not sent; add to the group what is to be sent from here")
 
 
 def filtered(library: Library, group: GroupRow, id: str | Sequence[str] | None, status: str | None, least: int | None,

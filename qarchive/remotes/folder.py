@@ -33,7 +33,7 @@ class Folder:
             raise BadInput(self.url, "is an archive", "`qarchive merge` takes in what it holds; a remote is a folder of its own")
         if not self.packs.is_dir():
             try:
-                disk.make_folders(self.packs)
+                disk.make_folders(self.packs, shared=True)
             except OSError as error:
                 raise disk.cannot_write(self.path, error) from error
 
@@ -69,7 +69,7 @@ class Folder:
             self._sweep()
             coming = self.packs / f"{_COMING}{secrets.token_hex(8)}"
             try:
-                fd = disk.create(coming)
+                fd = disk.create(coming, shared=True)
                 try:
                     disk.append(fd, data)
                     disk.sync(fd)
