@@ -225,7 +225,7 @@ class Catalog:
         """The index in its file, or None where there is none, or another archive's or version's, or no database."""
         if self._refused or not self.file.exists():
             return None
-        self._identity = self._identify()
+        identity, self._identity = self._identify(), None
         try:
             db = self._connect("rw")
         except _BROKEN:
@@ -233,6 +233,7 @@ class Catalog:
         try:
             found = dict(db.execute("SELECT name, value FROM meta"))
             if (found.get("version"), found.get("archive")) == (VERSION, self.archive):
+                self._identity = identity
                 return db
         except _BROKEN:
             pass  # whatever it is, a new one replaces it

@@ -101,11 +101,18 @@ class Damaged(QArchiveError):
     """Bytes on disk that are not what was written. Nothing is returned in their place."""
 
     exit_code = 5
+    hint = "run `qarchive verify` to see what is affected"
 
     def __init__(self, path: str, reason: str, offset: int | None = None):
         self.path, self.reason, self.offset = path, reason, offset
         at = "" if offset is None else f" at byte {offset}"
-        super().__init__(f"{path}{at}: {reason}; run `qarchive verify` to see what is affected")
+        super().__init__(f"{path}{at}: {reason}; {self.hint}")
+
+
+class DamagedBundle(Damaged):
+    """A bundle that came damaged, or was made so. Nothing of it was taken in."""
+
+    hint = "nothing of it is taken; get it again from where it came"
 
 
 class NotCanonical(QArchiveError):

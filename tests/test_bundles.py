@@ -382,8 +382,44 @@ def test_groups_of_one_name_are_listed_apart(lab, folder):
         other.merge(lab.path)
     code, out, _ = run("--archive", folder / "other", "group", "list")
     header, *rows = out.splitlines()
-    assert code == 0 and header.startswith("ID ") and [row.split()[1] for row in rows] == ["vqe", "vqe"]
+    assert code == 0 and header.startswith("ID            MADE IN           NAME ")
+    assert [row[14:36].split() for row in rows] == [["archive", lab.id[:8], "vqe"], ["here", "vqe"]]
     assert len({row.split()[0] for row in rows}) == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other permissions")
+def test_what_is_for_others_can_be_read_by_those_whom_the_umask_lets(lab, folder):
+    """An archive is its owner's alone; a bundle and what lies on a mounted share are not."""
+    before = os.umask(0o027)
+    try:
+        lab.export(folder / "for others.qar")
+        lab.add_remote("share", str(folder / "share"))
+        lab.push("share")
+    finally:
+        os.umask(before)
+        lab.remove_remote("share")
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder / "for others.qar", *(folder / "share").rglob("*"))}
+    assert modes.pop("packs") == (folder / "share").stat().st_mode & 0o777 == 0o750
+    assert len(modes) == 3 and set(modes.values()) == {0o640}
+
+
+def test_damage_in_a_bundle_says_where_to_get_it_again(lab, folder):
+    lab.export(folder / "cut.qar")
+    content = (folder / "cut.qar").read_bytes()
+    (folder / "cut.qar").write_bytes(content[:-9])
+    code, out, err = run("--archive", folder / "cut.qar", "list")
+    assert (code, out) == (5, "")
+    assert err.endswith("; nothing of it is taken; get it again from where it came\n")
+
+
+def test_a_bundle_has_no_remotes_and_is_made_no_archive(lab, folder):
+    lab.export(folder / "whole.qar")
+    only_read = f"qarchive: {folder / 'whole.qar'}: is a bundle, which is only read; `qarchive import` takes it into an archive\n"
+    for words in (("remote", "add", "x", str(folder / "x")), ("remote", "remove", "x"), ("push",), ("pull",)):
+        assert run("--archive", folder / "whole.qar", *words) == (2, "", only_read)
+    assert run("--archive", folder / "whole.qar", "remote", "list")[0] == 0
+    reason = f"qarchive: {folder / 'whole.qar'}: is a file; an archive is a folder\n"
+    assert run("--archive", folder / "whole.qar", "init") == (2, "", reason)
 
 
 def test_a_terminal_is_never_sent_what_a_bundle_says(folder):

@@ -14,6 +14,7 @@ EXAMPLES = [
     errors.SameProviderJob("p1", 2, ["abcd1", "abcd2"], [None, "ab" * 16]),
     errors.SameName("vqe", 2, ["abcd1", "abcd2"], [None, "0123456789ab"], "give the id of one"),
     errors.Damaged("/path", "reason", 7),
+    errors.DamagedBundle("/path", "reason", 7),
     errors.NotCanonical("reason"),
     errors.NotEncodable("reason", "path"),
     errors.CannotWrite("/path", "reason"),

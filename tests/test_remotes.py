@@ -564,7 +564,7 @@ def test_a_share_that_is_full_says_so(folder, monkeypatch):
 def test_a_share_that_is_read_only_says_so(folder, monkeypatch):
     one = filled(folder / "one", built(2), folder / "disk")
 
-    def read_only(path, *_):
+    def read_only(path, *_, **__):
         raise OSError(30, "Read-only file system", str(path))
 
     monkeypatch.setattr("qarchive.remotes.folder.disk.create", read_only)

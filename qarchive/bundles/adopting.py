@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from .. import disk, pack, records
 from ..catalog import Progress
-from ..errors import BadInput, Damaged
+from ..errors import BadInput, DamagedBundle
 from ..stage import Stage
 from ..store import Store
 from ..values import Link
@@ -117,7 +117,7 @@ def _check_thin(store: Store, bundle: Bundle, name: str) -> None:
         reason = f"refers to {_blobs(len(missing))} neither in it nor in {store.path}, such as {some}"
         raise BadInput(name, reason, "it was made for somebody who has them; ask for one that is whole")
     if (claim := untrue(bundle.claims, store.value)) is not None:
-        raise Damaged(name, not_so(claim))
+        raise DamagedBundle(name, not_so(claim))
     store.flush()  # what it relies on survives what it survives
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from .. import codec, pack, records
 from ..catalog import Progress
-from ..errors import BadInput, Damaged, NewerFormat, NotCanonical
+from ..errors import BadInput, Damaged, DamagedBundle, NewerFormat, NotCanonical
 from ..intake import read_all
 from ..values import Link, Timestamp
 from . import limits
@@ -79,7 +79,7 @@ def check(path: Path, name: str | None = None, progress: Progress | None = None)
         os.close(open_file(path, where))
         return _Checker(path, where, progress).check()
     except Damaged as error:
-        raise Damaged(where, error.reason, error.offset) from None
+        raise DamagedBundle(where, error.reason, error.offset) from None
     except NewerFormat as error:
         raise NewerFormat(where, error.found, error.known) from None
     except OSError as error:

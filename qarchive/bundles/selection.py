@@ -9,7 +9,6 @@ from .. import codec, pack, records, redact
 from ..catalog import Progress
 from ..errors import BadInput, Damaged, NotFound
 from ..intake import read_all
-from ..providers import registry
 from ..store import Store
 from ..values import Array, Typed
 from . import limits
@@ -180,6 +179,8 @@ class _Secrets:
     files of SDKs."""
 
     def __init__(self):
+        from ..providers import registry  # it reads entry points, which costs more than a listing
+
         known = [value for name, value in os.environ.items() if redact.tells(name)]
         for provider in (*registry.built_in().values(), *registry.installed().values()):
             known += provider.saved_credentials()

@@ -100,6 +100,7 @@ def list_jobs(where: str | None, limit: int, as_json: bool, **filters: Any) -> N
         elif not total:
             filtered = any(value is not None for name, value in filters.items() if name != "order")
             hint = " fits" if filtered else " yet; `qarchive run FILE` adds one, and so does a wrapped backend"
+            hint = "; whoever exported it left out what a remote holds" if archive.path.is_file() and not filtered else hint
             output.note(f"no job in {archive.path}{hint}")
         elif shown < total:
             output.note(f"{shown:,} of {total:,} jobs; --limit 0 shows all")

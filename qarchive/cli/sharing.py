@@ -68,8 +68,9 @@ def export(where: str | None, references: tuple[str, ...], target: str, everythi
         output.document("export", **vars(written), crate=crate and {"path": crate, "jobs": [job.id for job in crated]})
         return
     groups = f" and {output.count(written.groups, 'group')}" if written.groups else ""
+    without = f"; {output.count(written.omitted, 'blob')} left out that {thin} holds" if thin is not None else ""
     output.note(f"wrote {output.count(written.jobs, 'job')}{groups} to {target}: {output.size(written.size)}, "
-                f"{output.count(written.blobs, 'blob')} of {output.size(written.raw)}")  # fmt: skip
+                f"{output.count(written.blobs, 'blob')} of {output.size(written.raw)}{without}")  # fmt: skip
     if crate is not None:
         output.note(f"wrote a crate with {output.count(len(crated), 'job')} to {crate}")
 
