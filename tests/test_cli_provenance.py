@@ -72,6 +72,22 @@ def test_cite_as_json(lab):
     assert json.loads(out)["groups"][0]["seal"] == found["seal"]
 
 
+def test_a_group_is_named_by_the_beginning_of_its_id_as_it_is_shown(lab):
+    whole, err, code = run(lab, "verify", "sweep")
+    shown = whole.splitlines()[-1].split()[0]
+    assert (len(shown), err, code) == (12, "", 0)
+    assert run(lab, "verify", shown) == run(lab, "verify", shown[:4].upper()) == (whole, "", 0)
+
+
+def test_who_signed_twice_is_named_once(own, alice):
+    job = done_job(own)
+    for _ in range(2):
+        assert run(own, "sign", job.id, "--key", alice)[2] == 0
+    signed = f"signed by an unknown key ({keys.fingerprint(alice)}: no allowed signers are given)"
+    assert run(own, "verify", job.id) == (f"{job.id[:12]}  whole  {job.seal}  {signed}\n", "", 0)
+    assert len(json.loads(run(own, "verify", job.id, "--json")[0])["jobs"][0]["signatures"]) == 2
+
+
 def test_cite_refuses_what_cannot_be(lab):
     assert run(lab, "cite", "sweep", "--style", "cff") == (
         "",

@@ -83,6 +83,12 @@ def test_a_thin_export(lab):
     lab.run("one", "push", lab.jobs[0].id.hex())
     out = lab.run("one", "export", "--all", "-o", str(lab.folder / "x.qar"), "--thin", "disk", "--json")[0]
     assert json.loads(out)["omitted"] > 0
+    lab.run("one", "push")
+    err = lab.run("one", "export", "--all", "-o", str(lab.folder / "y.qar"), "--thin", "disk")[1]
+    assert err.endswith(" left out that disk holds\n") and ", 0 blobs of 0 B; " in err
+    reading = f"qarchive: no job in {lab.folder / 'y.qar'}; whoever exported it left out what a remote holds\n"
+    found = CliRunner().invoke(main, ["--archive", str(lab.folder / "y.qar"), "list"])
+    assert (found.exit_code, found.stdout, found.stderr) == (0, "", reading)
 
 
 def test_a_remote_that_is_not_mounted(lab):

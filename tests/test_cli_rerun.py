@@ -101,6 +101,8 @@ def test_a_job_is_run_again_on_the_rebuilt_simulator_and_compared(archive):
         "  CIRCUIT  WHAT    VERDICT  P  DISTANCE  POOLED\n"
         "  0        counts  equal    1         0\n"
     )
+    assert f"\nparent        job {job.id}\n" in run(archive, "show", child.id)[0]
+    assert json.loads(run(archive, "show", child.id, "--json")[0])["parent"] == job.id
     found = json.loads(run(archive, "rerun", job.id, "--json", "--level", "0.1")[0])
     assert found["schema"] == "qarchive/rerun/1" and found["job"] == job.id and found["error"] is None
     assert found["child"] == {"id": archive.job("latest").id, "status": "DONE", "provider": "aer", "backend": "aer_simulator"}

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from qarchive import codec, config, entries
+from qarchive.cli import reading
 from qarchive.code_state import TIMEOUT_S, code_state
 from qarchive.providers.base import Execution
 from qarchive.stage import Stage
@@ -228,3 +229,14 @@ def test_a_secret_in_a_scripts_name_is_not_kept(recorded, started, tmp_path):
     (tmp_path / "ghp_0123456789abcdefghij.py").write_bytes(SCRIPT)
     started(tmp_path / "ghp_0123456789abcdefghij.py")
     assert recorded() == {"script": script_of("[redacted key].py")}
+
+
+@pytest.mark.parametrize(("code", "line"), [
+    ({}, ""),
+    ({"commit": "ab" * 20, "dirty": False}, "commit abababababab"),
+    ({"commit": "ab" * 20, "dirty": True, "script": {"name": "a\x1b.py", "sha256": bytes(32)}},
+     "commit abababababab, with tracked files altered; script a\\x1b.py 000000000000"),
+    ({"script": {"name": "scan.py", "sha256": bytes(32)}}, "script scan.py 000000000000"),
+])  # fmt: skip
+def test_show_says_it_on_one_line(code, line):
+    assert reading._code(code) == line

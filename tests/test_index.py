@@ -217,6 +217,26 @@ def test_a_copy_in_memory_does_not_wait_for_the_lock_again(store, monkeypatch):
     assert child.wait() == ([], 0)
 
 
+def test_where_an_index_can_be_read_no_more_and_the_disk_is_full_it_is_in_memory(store, monkeypatch):
+    """The file is there, of no use, and there is no space for another: what is archived can be read all the same."""
+    store.commit(building.build(0).blobs, durable=True)
+    file = store.index.file
+    store.index.close()
+    file.write_bytes(b"")
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    beginning = Index._begin
+
+    def begin(index, allowed):
+        if allowed:
+            index._connect("rwc").close()
+            raise full
+        beginning(index, allowed)
+
+    monkeypatch.setattr(Index, "_begin", begin)
+    assert store.index.count(Query()) == 1
+
+
 def test_an_index_without_a_folder_is_in_memory_and_says_the_same(many):
     store, _ = many
     memory = Index(None, store.packs, store.id)

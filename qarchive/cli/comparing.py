@@ -50,7 +50,7 @@ _level = click.option(
 @json_option("diff")
 @click.pass_context
 def diff(ctx: click.Context, one: str, other: str, level: float, only: tuple[str, ...], as_json: bool) -> None:
-    """Compare two jobs or two bundles: what went in, how it ran, what came out.
+    """Compare two jobs, or the jobs of two bundles.
 
     Results of A and B are compared by two-sample tests at a level, for all tests together: "equal", "same" (not told apart),
     "differ", or "inconclusive" where the data are too sparse or have no standard errors. Ids, dates and durations do not count.
@@ -128,6 +128,8 @@ def rerun(ctx: click.Context, reference: str, backend: str | None, wait: bool, l
                         f"`qarchive diff {job.id[:12]} {child.id[:12]}` compares them")  # fmt: skip
         else:
             _show(found)
+            if found.differs and job.kind == "qpu" and child.kind == "simulator":
+                output.note("the simulator has the device's calibration, and no error mitigation, which the cloud's may have")
         if ended:
             results.judge(child)
             ctx.exit(DIFFERS if found.differs else 0)

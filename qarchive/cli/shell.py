@@ -126,7 +126,7 @@ def _usage(error: click.ClickException) -> str:
         if error.option_name == "--archive":
             return "--archive stands before the command: qarchive --archive PATH COMMAND"
         message = f"no such option {error.option_name}" + _suggestion(error.option_name, error.possibilities or ())
-    hint = f"`{context.command_path} --help` shows how" if context else ""
+    hint = f"`{context.command_path if context else 'qarchive'} --help` shows how"
     return message[:1].lower() + message[1:] + (" " if message.endswith("?") else "; ") + hint
 
 
