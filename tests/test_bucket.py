@@ -15,7 +15,6 @@ from qarchive.errors import BadInput, MissingExtra, NotFound, Unreachable
 from qarchive.remotes import bucket, pushing
 from qarchive.store import Store
 
-pytest.importorskip("obstore")
 START = 10**18
 
 
