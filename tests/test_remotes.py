@@ -397,9 +397,9 @@ def rewritten(data):
 
 
 @pytest.mark.parametrize(("change", "reason"), [
-    (rewritten, "bytes that are not what was written; run `qarchive verify` to see what is affected"),
-    (lambda data: data[:-10], "is no whole pack; run `qarchive verify` to see what is affected"),
-    (lambda data: b"", "is no whole pack; run `qarchive verify` to see what is affected"),
+    (rewritten, "bytes that are not what was written; nothing of it is taken; get it again from where it came"),
+    (lambda data: data[:-10], "is no whole pack; nothing of it is taken; get it again from where it came"),
+    (lambda data: b"", "is no whole pack; nothing of it is taken; get it again from where it came"),
 ])  # fmt: skip
 def test_a_pack_that_is_not_right_changes_nothing(folder, change, reason):
     filled(folder / "one", built(3), folder / "disk").push()
@@ -423,7 +423,7 @@ def test_a_pack_under_the_name_of_another_is_not_taken(folder):
     with pytest.raises(Damaged) as error:
         other.pull()
     assert str(error.value) == (f"{folder / 'disk'}/packs/{'ab' * 32}.pack: has other content than its name says; "
-                                "run `qarchive verify` to see what is affected")  # fmt: skip
+                                "nothing of it is taken; get it again from where it came")  # fmt: skip
     assert untouched(folder / "other") == []
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from .. import disk, pack
 from ..bundles.limits import MAX_TRAILER
-from ..errors import BadInput, Damaged, NotFound
+from ..errors import BadInput, DamagedBundle, NotFound
 from ..store import Store
 from .backend import MAX_OBJECTS, Backend, Object
 from .places import Places
@@ -133,7 +133,7 @@ class Directory:
             self.refresh()
             found = self.packs.get(content)
             if found is not None and found.size != len(data):
-                raise Damaged(self.where(content), f"has {found.size:,} bytes instead of {len(data):,}")
+                raise DamagedBundle(self.where(content), f"has {found.size:,} bytes instead of {len(data):,}")
         self.keep(f"{content}.trailer", data[-(pack.trailer_length(data[-64:]) or 0) :])
         self._loaded.add(content)
         self._held.update(digests)
@@ -156,7 +156,7 @@ class Directory:
         while at < size:
             data = self.read(content, at, min(_PART, size - at))
             if not data or len(data) > size - at:
-                raise Damaged(self.where(content), f"has other than the {size:,} bytes that are listed", at)
+                raise DamagedBundle(self.where(content), f"has other than the {size:,} bytes that are listed", at)
             yield data
             at += len(data)
 

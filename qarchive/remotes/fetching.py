@@ -13,7 +13,7 @@ from ..bundles.adopting import Incoming, Taken
 from ..bundles.limits import MAX_FRAME
 from ..bundles.selection import LINK
 from ..bundles.writing import COMMIT_BLOBS, COMMIT_SIZE, Writer, manifest
-from ..errors import Ambiguous, BadInput, Damaged, NotCanonical, NotFound
+from ..errors import Ambiguous, BadInput, Damaged, DamagedBundle, NotCanonical, NotFound
 from ..intake import read_all
 from ..library import PREFIX_MIN
 from ..store import Store
@@ -88,7 +88,7 @@ class _Fetch:
                 pending += [link.digest for link in codec.links(codec.decode(data))] if LINK in data else []
                 record = codec.decode(data) if kind == pack.RECORD else None
             except NotCanonical as error:
-                raise Damaged(self.directory.backend.url, f"blob {digest.hex()}: {error}") from None
+                raise DamagedBundle(self.directory.backend.url, f"blob {digest.hex()}: {error}") from None
             if type(record) is dict and record.get("type") == "job" and digest not in asked:
                 asked.add(digest)
                 pending += self._records(digest)  # of a job that this one repeats or replaces all comes along
@@ -146,7 +146,7 @@ class _Fetch:
         data = self.directory.read(content, offset, length)
         commit = pack.commit_in(data, offset, where)
         if commit is None:
-            raise Damaged(str(where), "bytes that are not the commit that should be there", offset)
+            raise DamagedBundle(str(where), "bytes that are not the commit that should be there", offset)
         if any(entry.raw > MAX_FRAME for entry in commit.entries):
             raise BadInput(str(where), f"holds a frame that unpacks to more than {MAX_FRAME:,} bytes", "nobody honest writes one")
         self._size += sum(entry.length for entry in commit.entries)
@@ -154,7 +154,7 @@ class _Fetch:
             raise BadInput(str(where), f"unpacks to more than {MAX_SIZE:,} bytes", "`qarchive pull` takes in large jobs, too")
         for entry, blob in read_all(pack.Window(data, offset), where, commit.entries):
             if isinstance(blob, Damaged):
-                raise Damaged(self.directory.where(content), blob.reason, blob.offset)
+                raise DamagedBundle(self.directory.where(content), blob.reason, blob.offset)
             if entry.kind == pack.BUNDLE:
                 continue
             self._read[entry.digest] = entry.kind, blob

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import codec, pack, records
-from ..errors import Damaged, NotCanonical
+from ..errors import Damaged, DamagedBundle, NotCanonical
 from ..intake import read_all
 
 MAGIC = b"qarplace"
@@ -93,11 +93,11 @@ class Places:
         first, last = _bucket(low, bits), _bucket(high, bits)
         size = _START.size
         if (last - first + 2) * size > _MAX_READ:
-            raise Damaged(self._name, "has too many rows that begin alike")
+            raise DamagedBundle(self._name, "has too many rows that begin alike")
         found = self._exactly(starts + first * size, (last - first + 2) * size)
         begin, end = _START.unpack(found[:size])[0], _START.unpack(found[-size:])[0]
         if not begin <= end <= count or (end - begin) * form.size > _MAX_READ:
-            raise Damaged(self._name, "does not say where its rows are")
+            raise DamagedBundle(self._name, "does not say where its rows are")
         return list(form.iter_unpack(self._exactly(rows + begin * form.size, (end - begin) * form.size))) if end > begin else []
 
     def _known(self) -> _Header:
@@ -107,7 +107,7 @@ class Places:
             right = magic == MAGIC and version == VERSION and size == self._pack_size
             small = max(header.subjects, header.blobs) <= MAX_ROWS and max(header.subject_bits, header.blob_bits) <= _MAX_BITS
             if not right or not small or header.sections()[-1] != self._size:
-                raise Damaged(self._name, "is not the look-up file of the pack beside it")
+                raise DamagedBundle(self._name, "is not the look-up file of the pack beside it")
             self._header = header
         return self._header
 
@@ -116,7 +116,7 @@ class Places:
         if found is None:
             found = self._asked[start, length] = self._read(start, length)
         if len(found) != length:
-            raise Damaged(self._name, "is shorter than it says")
+            raise DamagedBundle(self._name, "is shorter than it says")
         return found
 
     def _fits(self, offset: int, length: int) -> bool:

@@ -9,7 +9,7 @@ from .. import disk, pack
 from ..bundles.adopting import Incoming, Taken, take
 from ..bundles.checking import Bundle, check
 from ..catalog import Progress
-from ..errors import BadInput, Damaged, NewerFormat, NotFound, QArchiveError
+from ..errors import BadInput, Damaged, DamagedBundle, NewerFormat, NotFound, QArchiveError
 from ..store import Store
 from .directory import Directory
 
@@ -45,7 +45,7 @@ def pull(store: Store, directory: Directory, progress: Progress | None = None) -
             break
         lacking = waiting
     for where, reason in directory.faults.items():
-        raise Damaged(where, reason)
+        raise DamagedBundle(where, reason)
     for content in lacking:
         missing = found.missing[content]
         (store.packs / f"{content}{pack.COMING}").unlink(missing_ok=True)
@@ -114,7 +114,7 @@ class _Pull:
     def _checked(path: Path, content: str, where: str) -> Bundle:
         bundle = check(path, where)
         if bundle.content != content:
-            raise Damaged(where, "has other content than its name says")
+            raise DamagedBundle(where, "has other content than its name says")
         return bundle
 
 

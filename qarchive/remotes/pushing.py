@@ -14,7 +14,7 @@ from ..bundles.checking import check
 from ..bundles.selection import LINK, Selection, read_in_order, select
 from ..bundles.writing import Writer, manifest, pack_name
 from ..catalog import Progress
-from ..errors import BadInput, Damaged, NewerFormat, NotFound
+from ..errors import BadInput, Damaged, DamagedBundle, NewerFormat, NotFound
 from ..store import Store
 from . import places
 from .directory import Directory
@@ -193,7 +193,7 @@ def places_of(directory: Directory, content: str, path: Path) -> bytes:
     directory.download(content, path)
     bundle = check(path, directory.where(content))
     if bundle.content != content:
-        raise Damaged(directory.where(content), "has other content than its name says")
+        raise DamagedBundle(directory.where(content), "has other content than its name says")
     return places.encode(path, bundle.id, bundle.origin)
 
 
