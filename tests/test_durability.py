@@ -97,7 +97,7 @@ def test_a_kill_at_any_step_loses_nothing_acknowledged(folder, monkeypatch):
 # Power cuts
 
 
-@pytest.mark.parametrize("seed", range(200 if TORTURE else 8))
+@pytest.mark.parametrize("seed", range(200 if TORTURE else 6))
 def test_a_power_cut_loses_nothing_durable_and_leaves_nothing_dangling(folder, monkeypatch, seed):
     monkeypatch.setattr(pack, "SEAL_SIZE", 12_000)
     assert crashes.torture(folder, monkeypatch, seed, points=200 if TORTURE else 35, steps=60 if TORTURE else 40) == []
@@ -146,7 +146,7 @@ _SOFT = (0, 10, 0, 0, 0, 0, 0, 1)  # commits that share a sync, and looks
     (_acknowledge_without_sync, "lost", None, 0), (_sync_without_the_folder, "lost", None, 0),
     (_omit_what_lies_in_anybodys_pack, "dangling", None, 0), (_seal_before_the_sync, "lost", None, 0),
     (_trust_an_index_that_outlived_its_packs, "verify", _SOFT, 10),
-    (_take_records_that_stand_behind_damage, "dangling", _SOFT, 6),
+    (_take_records_that_stand_behind_damage, "dangling", _SOFT, 12),
 ])  # fmt: skip
 def test_the_model_of_power_cuts_catches_a_broken_order(folder, monkeypatch, broken, kind, habits, first):
     monkeypatch.setattr(pack, "SEAL_SIZE", 12_000)
