@@ -45,6 +45,8 @@ def counts(job):
 
 
 def packs(archive):
+    """Digests of what is on the disk, with the outcomes of jobs that have just ended."""
+    archive.flush()
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (archive.path / "packs").iterdir()}
 
 
@@ -95,7 +97,6 @@ def test_each_call_gets_its_recording(recorded, way):
         with archive.replay():
             found = {name: counts(call(wrap)) for name, call in CALLS.items()}
     assert found == {name: results[name] for name in CALLS}
-    archive.flush()
     assert packs(archive) == before
 
 
