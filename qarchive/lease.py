@@ -148,19 +148,8 @@ def acquire(packs: Path, locks: Path, quarantine: Path, candidates: Iterable[tup
     `candidates` are (name, end of a whole commit, its hash) of packs believed open. On a file system where flock cannot be
     trusted (`shared` is False) a new pack is taken and nobody's is resumed. Raises OSError.
     """
-    for name, end, hashed in candidates if shared else ():
-        lock = _lock(locks, name)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            continue
-        lease = None
-        try:
-            lease = _resume(packs / name, lock, end, hashed, quarantine)
-        finally:
-            if lease is None:
-                lock.release()
-        if lease is not None:
+    for candidate in candidates if shared else ():
+        if (lease := resume(packs, locks, quarantine, candidate)) is not None:
             return lease
     path = packs / f"{secrets.token_hex(16)}.pack"
     lock = None
@@ -168,6 +157,23 @@ def acquire(packs: Path, locks: Path, quarantine: Path, candidates: Iterable[tup
         lock = _lock(locks, path.name)
         lock.acquire(blocking=False)
     return Lease(path, lock, disk.create(path), 0)
+
+
+def resume(packs: Path, locks: Path, quarantine: Path, candidate: tuple[str, int, bytes]) -> Lease | None:
+    """The lease of one open pack; None where somebody has it, or it cannot be resumed. Raises OSError."""
+    name, end, hashed = candidate
+    lock = _lock(locks, name)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    lease = None
+    try:
+        lease = _resume(packs / name, lock, end, hashed, quarantine)
+    finally:
+        if lease is None:
+            lock.release()
+    return lease
 
 
 def is_free(locks: Path, name: str) -> bool:

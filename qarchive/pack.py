@@ -91,39 +91,62 @@ class Tail:
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """The trailer of a sealed pack: where it starts and the hash of everything before it."""
+    """The trailer of a sealed pack: where it starts and the hash of everything before it. A `brief` one leaves its directories
+    to the headers, as one does that was written in one go."""
 
     offset: int
     content: bytes
+    brief: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Blobs that were compressed together: `stored` is their zstd frame, `raw` how many bytes it holds, `blobs` what it holds as
+    directories list it."""
+
+    stored: bytes
+    raw: int
+    blobs: list[list]
+
+
+def frame(blobs: list[Blob], compressor: zstandard.ZstdCompressor) -> Frame:
+    """Blobs in one frame. Raises NotEncodable."""
+    for blob in blobs:
+        if not _KIND.match(blob.kind):
+            raise NotEncodable(f"a blob of the kind {blob.kind!r}")
+    data = b"".join([blob.data for blob in blobs])
+    listed = [_listed(blob.kind, len(blob.data), blob.digest, blob.key) for blob in blobs]
+    return Frame(compressor.compress(data), len(data), listed)
 
 
 def build(pack: bytes, offset: int, synced: int, blobs: list[Blob], compressor: zstandard.ZstdCompressor) -> bytes:
     """The bytes of one commit. Records stand last among `blobs`, so that they get a frame of their own. Raises NotEncodable."""
-    for blob in blobs:
-        if not _KIND.match(blob.kind):
-            raise NotEncodable(f"a blob of the kind {blob.kind!r}")
-    frames, sizes = [], []
-    pending, pending_size = [], 0
+    frames, pending, size = [], [], 0
     for i, blob in enumerate(blobs):
-        pending.append(blob.data)
-        pending_size += len(blob.data)
+        pending.append(blob)
+        size += len(blob.data)
         last = i + 1 == len(blobs)
-        if last or pending_size + len(blobs[i + 1].data) > FRAME_SIZE or (blobs[i + 1].kind == RECORD) != (blob.kind == RECORD):
-            frame = compressor.compress(b"".join(pending))
-            frames.append(frame)
-            sizes.append([len(frame), pending_size])
-            pending, pending_size = [], 0
-    listed = [_listed(blob.kind, len(blob.data), blob.digest, blob.key) for blob in blobs]
+        if last or size + len(blobs[i + 1].data) > FRAME_SIZE or (blobs[i + 1].kind == RECORD) != (blob.kind == RECORD):
+            frames.append(frame(pending, compressor))
+            pending, size = [], 0
+    return assemble(pack, offset, synced, frames)
+
+
+def assemble(pack: bytes, offset: int, synced: int, frames: list[Frame]) -> bytes:
+    """The bytes of one commit of these frames, those of records last. Raises NotEncodable."""
+    sizes = [[len(frame.stored), frame.raw] for frame in frames]
+    listed = [blob for frame in frames for blob in frame.blobs]
     body = msgpack.packb([VERSION, pack, offset, synced, sizes, listed])  # nothing in it has a second encoding
     size = len(MARK) + len(body) + _HASH
     if size > MAX_HEADER:
-        raise NotEncodable(f"{len(blobs)} blobs in one commit")
+        raise NotEncodable(f"{len(listed)} blobs in one commit")
     header = _PREFIX.pack(HEADER, size, MARK) + body
     running = hashlib.sha256(header)
     checksum = running.digest()
-    for part in (checksum, *frames):
+    stored = [frame.stored for frame in frames]
+    for part in (checksum, *stored):
         running.update(part)
-    return b"".join((header, checksum, *frames, FOOTER, struct.pack("<I", _HASH), running.digest()))  # frames are copied once
+    return b"".join((header, checksum, *stored, FOOTER, struct.pack("<I", _HASH), running.digest()))  # frames are copied once
 
 
 def build_trailer(pack: bytes, offset: int, content: bytes, commits: list[Commit], brief: bool = False) -> bytes:
@@ -477,7 +500,7 @@ def _trailer(file, path, pack, size) -> tuple[Seal, list[Commit]] | None:
     commits = _commits(listed, at)
     if commits is None or type(content) is not bytes or len(content) != _HASH:
         return None
-    return Seal(at, content), commits
+    return Seal(at, content, not all(commit.entries for commit in commits)), commits
 
 
 def _commits(listed, end) -> list[Commit] | None:

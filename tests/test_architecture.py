@@ -17,7 +17,7 @@ FLOORS = [
     {"codec", "disk", "environment", "code_state"},
     {"columns", "records", "config", "redact", "pack"},
     {"model", "json_forms"},
-    {"intake", "lease", "trees", "seals"},
+    {"intake", "lease", "trees", "seals", "solid"},
     {"catalog", "calibration"},
     {"index"},
     {"store"},

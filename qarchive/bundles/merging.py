@@ -5,10 +5,11 @@ from pathlib import Path
 
 from ..catalog import Progress
 from ..errors import BadInput
+from ..solid import Writer
 from ..store import Store
 from .adopting import Incoming, Taken
 from .selection import select
-from .writing import Writer, fill, manifest, pack_name
+from .writing import fill, manifest, pack_name
 
 _AT_ONCE = 20_000  # jobs in one bundle, which is put together from lists in memory
 

@@ -5,21 +5,17 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import zstandard
+from typing import Any
 
 from .. import codec, disk, pack
 from ..catalog import Progress
 from ..errors import BadInput
+from ..solid import COMMIT_BLOBS, COMMIT_SIZE, Writer
 from ..store import Store
 from ..values import Timestamp
 from . import limits
 from .selection import Selection, read_in_order
 
-LEVEL = 9  # of zstd: a bundle is written once, and read by others
-COMMIT_SIZE = 16 << 20  # raw bytes of a commit, which is put together in memory
-COMMIT_BLOBS = 1 << 15
 SUFFIX = ".qar"
 
 
@@ -34,40 +30,6 @@ class Written:
     raw: int
     size: int
     omitted: int  # blobs that the other side has
-
-
-class Writer:
-    """A pack on its way into a file of its own. `add` writes commits, `seal` ends it; nothing else writes to the file.
-
-    A `brief` one is smaller, and to list what it holds takes one read a commit.
-    """
-
-    def __init__(self, file: BinaryIO, path: Path, name: bytes, brief: bool = True):
-        self._file, self._path, self._id, self._brief = file, path, name, brief
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
-        self._content = hashlib.sha256()
-        self._end = 0
-        self._commits: list[pack.Commit] = []
-
-    def add(self, blobs: list[pack.Blob]) -> None:
-        """One commit. Records stand last."""
-        data = pack.build(self._id, self._end, 0, blobs, self._compressor)
-        if self._brief:
-            self._commits.append(pack.Commit(self._end, len(data), 0, (), b""))
-        self._file.write(data)
-        self._content.update(data)
-        self._end += len(data)
-
-    def seal(self) -> str:
-        """End it with its trailer, on the disk; the content's hash, by which remotes call it."""
-        self._file.flush()
-        commits = self._commits
-        if not self._brief:
-            commits = [found for found in pack.scan(self._path, pack=self._id) if type(found) is pack.Commit]
-        self._file.write(pack.build_trailer(self._id, self._end, self._content.digest(), commits, self._brief))
-        self._file.flush()
-        disk.sync(self._file.fileno())
-        return self._content.hexdigest()
 
 
 def manifest(archive: str, created: Timestamp | None = None, **said: str | None) -> pack.Blob:

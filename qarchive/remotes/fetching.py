@@ -12,10 +12,11 @@ from .. import codec, disk, pack, records
 from ..bundles.adopting import Incoming, Taken
 from ..bundles.limits import MAX_FRAME
 from ..bundles.selection import LINK
-from ..bundles.writing import COMMIT_BLOBS, COMMIT_SIZE, Writer, manifest
+from ..bundles.writing import manifest
 from ..errors import Ambiguous, BadInput, Damaged, DamagedBundle, NotCanonical, NotFound
 from ..intake import read_all
 from ..library import PREFIX_MIN
+from ..solid import COMMIT_BLOBS, COMMIT_SIZE, Writer
 from ..store import Store
 from .directory import MAX_PACK, Directory
 from .places import JOB, Places, Subject

@@ -12,9 +12,10 @@ from pathlib import Path
 from .. import codec, pack, records
 from ..bundles.checking import check
 from ..bundles.selection import LINK, Selection, read_in_order, select
-from ..bundles.writing import Writer, manifest, pack_name
+from ..bundles.writing import manifest, pack_name
 from ..catalog import Progress
 from ..errors import BadInput, Damaged, DamagedBundle, NewerFormat, NotFound
+from ..solid import Writer
 from ..store import Store
 from . import places
 from .directory import Directory
