@@ -7,6 +7,7 @@ import hashlib
 import os
 import re
 import struct
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import msgpack
 import zstandard
 
 from . import codec
-from .errors import Damaged, NewerFormat, NotCanonical, NotEncodable
+from .errors import Damaged, NewerFormat, NotEncodable
 
 VERSION = 1
 SEAL_SIZE = 64 << 20  # a pack that has grown to this is sealed
@@ -35,6 +36,7 @@ _END = struct.Struct("<32sQ8s")
 _HASH = 32
 FOOTER_SIZE = 8 + _HASH
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_of_thread = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,10 +185,7 @@ def id_inside(path: Path) -> bytes | None:
         if magic != HEADER or mark != MARK or not len(MARK) + _HASH < size <= MAX_HEADER:
             return None
         body = file.read(size - len(MARK))[:-_HASH]
-    try:
-        found = codec.decode(body)
-    except (NotCanonical, NewerFormat):
-        return None
+    found = _body(body)
     named = type(found) is list and len(found) > 1 and type(found[1]) is bytes and len(found[1]) == 16
     return found[1] if named else None
 
@@ -336,11 +335,18 @@ def read_frame(file, path: Path, offset: int, stored: int, raw: int) -> bytes:
     frame = file.read(stored)
     try:
         if len(frame) == stored and zstandard.frame_content_size(frame) == raw:
-            return zstandard.ZstdDecompressor().decompress(frame, allow_extra_data=False)
+            return _decompressor().decompress(frame, allow_extra_data=False)
         reason = "a frame with other sizes than its directory says"
     except zstandard.ZstdError as error:
         reason = f"a frame that does not decompress ({error})"
     raise Damaged(str(path), reason, offset)
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    """This thread's: to make one takes longer than to decompress a small frame."""
+    if not hasattr(_of_thread, "decompressor"):
+        _of_thread.decompressor = zstandard.ZstdDecompressor()
+    return _of_thread.decompressor
 
 
 def _listed(kind: str, length: int, name: bytes, key: bytes | None) -> list:
@@ -393,12 +399,19 @@ def _header(file, path, pack, at, end) -> tuple[bytes, int, list, tuple[Entry, .
     return prefix + rest, synced, sizes, entries
 
 
+def _body(data: bytes):
+    """The value of a header's or trailer's body; None for bytes that are no canonical encoding. There are integers, text, bytes
+    and lists in it, of which msgpack itself writes one encoding."""
+    try:
+        found = msgpack.unpackb(data)
+        return found if msgpack.packb(found) == data else None
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
+        return None
+
+
 def _directory(path, pack, at, body, size) -> list | None:
     """What follows version, pack and offset in the list of a header or trailer; None where it is not this pack's at `at`."""
-    try:
-        found = codec.decode(body)
-    except (NotCanonical, NewerFormat):
-        return None
+    found = _body(body)
     if type(found) is not list or [type(item) for item in found[:3]] != [int, bytes, int] or found[1:3] != [pack, at]:
         return None
     if found[0] > VERSION:
