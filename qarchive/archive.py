@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import check, clouds, codec, config, entries, membership, records, scope
+from . import check, clouds, codec, config, entries, membership, pack, records, scope
 from .bundles import reading
 from .calibration import Calibration
 from .catalog import Progress
@@ -19,6 +19,8 @@ from .index import Query
 from .job import Job
 from .library import Way, moment_of
 from .providers.base import Cloud
+from .repacking import Repacked, repack
+from .repair import Repaired, repair
 from .stage import Stage
 from .store import MARKER, Store
 from .values import Link
@@ -331,9 +333,37 @@ class Archive(Exchange):
         self._store.close()
 
     def verify(self, deep: bool = False, progress: Progress | None = None) -> check.Report:
-        """Check every commit and record; with `deep` also every blob, every link, and the index. Changes nothing."""
+        """Check every commit and record; with `deep` also every blob, every link, and the index. Changes nothing.
+
+        Large archives are divided over the cores.
+        """
         self._recorder.settle()
         return check.verify(self._store, deep, progress)
+
+    def repack(self, *, dry_run: bool = False, alone: bool = False, progress: Progress | None = None) -> Repacked:
+        """Put the packs together so that they take less room, without what nothing refers to; jobs may run meanwhile.
+
+        With `dry_run` only what would be done is said. `alone` says that nobody else uses the archive: needed where that cannot
+        be seen, as in network folders. Interrupted, it is gone on with by the next one. Raises BadInput, Damaged, CannotWrite.
+        """
+        self._recorder.settle()
+        return repack(self._store, False, dry_run, alone, progress)
+
+    def gc(self, *, dry_run: bool = False, alone: bool = False, progress: Progress | None = None) -> Repacked:
+        """Take out for good what was removed and all that nothing refers to; otherwise as `repack`."""
+        self._recorder.settle()
+        return repack(self._store, True, dry_run, alone, progress)
+
+    def repair(self, sources: Iterable[str | os.PathLike] | str | os.PathLike = (), dry_run: bool = False,
+               progress: Progress | None = None) -> Repaired:  # fmt: skip
+        """Write damaged packs anew, with what other archives or bundles (`sources`, paths) have of what is damaged or missing.
+
+        Every blob is checked against its digest. The damaged files go to `quarantine/`. What nobody has is in `lost` of the
+        answer. Safe beside readers and writers. Raises BadInput, NoArchive, Damaged for a bundle, NewerFormat, CannotWrite.
+        """
+        self._recorder.settle()
+        named = [sources] if isinstance(sources, (str, os.PathLike)) else sources
+        return repair(self._store, [Path(source) for source in named], dry_run, progress)
 
     def reindex(self, progress: Progress | None = None) -> int:
         """Make the index anew from the packs; the number of jobs in it."""
@@ -341,12 +371,15 @@ class Archive(Exchange):
         return self._store.index.count(Query())
 
     def statistics(self) -> dict[str, Any]:
-        """Jobs, packs, bytes on the disk, and distinct blobs with their raw bytes by kind."""
+        """Jobs, packs, bytes on the disk, distinct blobs with their raw bytes by kind, and the packs that a repack would put
+        together, with their bytes."""
         self._recorder.settle()
         packs = [self._store.packs / name for name in self._store.index.pack_names()]
         kinds = {kind: {"blobs": blobs, "bytes": size} for kind, blobs, size in self._store.index.statistics()}
+        loose = [path for path in packs if not pack.looks_brief(path)]
         return {"jobs": self._store.index.count(Query()), "packs": len(packs),
-                "bytes": sum(path.stat().st_size for path in packs), "kinds": kinds}  # fmt: skip
+                "bytes": sum(path.stat().st_size for path in packs), "kinds": kinds,
+                "loose": {"packs": len(loose), "bytes": sum(path.stat().st_size for path in loose)}}  # fmt: skip
 
     def __enter__(self) -> "Archive":
         return self

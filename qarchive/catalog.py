@@ -1,110 +1,35 @@
-"""The catalog: the SQLite file behind the index. Opened, caught up with the packs, mended or made anew when it must be.
-
-Where the file cannot be written (its lock is busy, the disk full, the folder read-only) a copy in memory takes its place.
-"""
+"""The catalog: the tables of the index, filled from the packs of one folder and kept up with them."""
 
 import os
 import sqlite3
-import threading
-import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+import time
+from collections.abc import Iterable, Set
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
-
-from filelock import FileLock, Timeout
 
 from . import pack
+from .database import BROKEN, Database, Progress
 from .errors import Damaged
-from .intake import Corrupt, Intake, Known, as_read, places, seal
+from .intake import Intake, Known, as_read
+from .tables import TABLES, VERSION, Corrupt, checked, numbers_of, places, seal
 
-VERSION = 4
-LOCK_PATIENCE_S = 5.0
-_BROKEN = (sqlite3.Error, UnicodeDecodeError)  # sqlite3 may fail to decode the message of its own error
-_REFUSED = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM,
-                      sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})  # fmt: skip
+__all__ = ["Catalog", "Progress"]
 
-_SCHEMA = """
-CREATE TABLE meta(name TEXT PRIMARY KEY, value);
-CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, boot TEXT, sealed INTEGER,
-    damaged INTEGER, origin TEXT, seal BLOB);
-CREATE TABLE damage(pack INTEGER, at INTEGER, length INTEGER, reason TEXT);
-CREATE TABLE blobs(digest BLOB, pack INTEGER, frame INTEGER, start INTEGER, stored INTEGER, raw INTEGER, length INTEGER,
-    kind TEXT, PRIMARY KEY(digest, pack, frame, start)) WITHOUT ROWID;
-CREATE TABLE keys(key BLOB, digest BLOB, pack INTEGER, PRIMARY KEY(key, digest, pack)) WITHOUT ROWID;
-CREATE TABLE records(digest BLOB PRIMARY KEY, job BLOB) WITHOUT ROWID;
-CREATE TABLE withheld(digest BLOB, pack INTEGER, job BLOB, PRIMARY KEY(digest, pack)) WITHOUT ROWID;
-CREATE INDEX records_job ON records(job);
-CREATE TABLE jobs(id BLOB PRIMARY KEY, created INTEGER, provider TEXT, backend TEXT, status TEXT, kind TEXT, grp TEXT,
-    input BLOB, calibration BLOB, provider_job TEXT, open INTEGER, body TEXT, seal BLOB) WITHOUT ROWID;
-CREATE TABLE tags(tag TEXT, job BLOB, created INTEGER, PRIMARY KEY(tag, created, job)) WITHOUT ROWID;
-CREATE TABLE earlier(job BLOB, provider_job TEXT, PRIMARY KEY(job, provider_job)) WITHOUT ROWID;
-CREATE TABLE groups(id BLOB PRIMARY KEY, name TEXT, archive TEXT, number INTEGER, removed INTEGER, seal BLOB) WITHOUT ROWID;
-CREATE TABLE mapped(grp BLOB, author TEXT, sequence INTEGER, circuits INTEGER, seal BLOB, PRIMARY KEY(grp, author, sequence))
-    WITHOUT ROWID;
-CREATE TABLE members(grp BLOB, author TEXT, sequence INTEGER, first INTEGER, job BLOB, size INTEGER, mapped INTEGER,
-    created INTEGER, status TEXT, backend TEXT, error TEXT, replaces BLOB, seal BLOB,
-    PRIMARY KEY(grp, author, sequence, first, job)) WITHOUT ROWID;
-CREATE INDEX groups_name ON groups(name);
-CREATE INDEX members_job ON members(job);
-CREATE INDEX members_replaces ON members(replaces) WHERE replaces IS NOT NULL;
-CREATE INDEX jobs_created ON jobs(created, id);
-CREATE INDEX jobs_backend ON jobs(backend, created, id);
-CREATE INDEX jobs_status ON jobs(status, created, id);
-CREATE INDEX jobs_open ON jobs(created, id) WHERE open;
-CREATE INDEX jobs_group ON jobs(grp, created, id) WHERE grp IS NOT NULL;
-CREATE INDEX jobs_kind ON jobs(kind, created, id);
-CREATE INDEX jobs_input ON jobs(input);
-CREATE INDEX jobs_provider_job ON jobs(provider_job) WHERE provider_job IS NOT NULL;
-CREATE INDEX earlier_provider_job ON earlier(provider_job);
-"""
-
-_T = TypeVar("_T")
-Progress = Callable[[int, int], None]  # bytes read, bytes to read
+_STEP_NS = 2_000_000_000  # the coarsest clock of a file system that is met
+_LOOK_S = 1.0
+_LOOKS = 5  # at a folder in which packs come and go
 
 
-class Catalog:
-    """The tables that `intake` fills from the packs of one folder. One instance serves all threads of a process."""
-
-    def __init__(self, folder: Path | None, packs: Path, archive: str):
-        """`folder` holds the index's file and its lock; without one the index is in memory only."""
-        self.packs, self.archive = packs, archive
-        self.file = folder and folder / "index.sqlite"
-        self.mended = 0  # how often the file turned out corrupt and was deleted
-        self._connection: sqlite3.Connection | None = None
-        self.forget()
-        _indexes.add(self)
-
-    def forget(self) -> None:
-        """Leave the connection and the lock behind without closing them, as a forked child must."""
-        _left_behind.append(self._connection)
-        self._mutex = threading.RLock()
-        self._lock = self.file and FileLock(self.file.with_suffix(".lock"), thread_local=False, poll_interval=0.001)
-        self._reset()
+class Catalog(Database):
+    """The tables that `intake` fills from the packs of one folder."""
 
     def _reset(self) -> None:
-        self._connection: sqlite3.Connection | None = None
-        self._identity: tuple | None = None  # of the file behind the connection; None where that is a copy in memory
-        self._refused = self.file is None  # the file could not be written, and is not tried again with this connection
+        super()._reset()
         self._compared: set[str] = set()  # packs that were found to be as they were read
         self._tails: dict[str, tuple] = {}  # what packs were when they were last read: a tail is not read at every query
-
-    def close(self) -> None:
-        with self._mutex:
-            if self._connection is not None:
-                self._connection.close()
-            self._reset()
-
-    def faults(self) -> list[str]:
-        """What SQLite itself finds wrong with the file; asked of the file as it is."""
-        if self.file is None or not self.file.exists():
-            return []
-        try:
-            with closing(self._connect("ro")) as db:
-                return [line for (line,) in db.execute("PRAGMA integrity_check") if line != "ok"]
-        except _BROKEN as error:
-            return [str(error)]
+        self._look: _Look | None = None  # at the packs when they were last found to be as they were read
 
     def lost_packs(self) -> dict[str, list[bytes]]:
         """Packs that the file knows and that are gone, with the blobs they held; asked of the file as it is."""
@@ -114,9 +39,9 @@ class Catalog:
             with closing(self._connect("ro")) as db:
                 files = self._files()
                 gone = {name: row for name, row in db.execute("SELECT name, id FROM packs") if name not in files}
-                return {name: [digest for (digest,) in db.execute("SELECT digest FROM blobs WHERE pack = ?", (row,))]
-                        for name, row in gone.items()}  # fmt: skip
-        except _BROKEN:
+                sql = "SELECT digest FROM blobs WHERE id >= ? AND id < ?"
+                return {name: [digest for (digest,) in db.execute(sql, numbers_of(row))] for name, row in gone.items()}
+        except BROKEN:
             return {}  # `faults` says what is wrong with it
 
     def confirm(self, digest: bytes) -> None:
@@ -144,175 +69,44 @@ class Catalog:
                     for name, known in self._known().items():
                         if name in names and not known.damaged:
                             columns = known.id, known.size, known.hash, known.synced, known.boot, known.sealed, 1, known.origin
-                            check = seal(name, *columns)
+                            check = seal((name, *columns))
                             db.execute("UPDATE packs SET damaged = 1, seal = ? WHERE id = ?", (check, known.id))
 
         self.ask(mark)
 
     def rebuild(self, progress: Progress | None = None) -> None:
-        """Delete the index and read all packs again."""
+        """Read all packs again, into an index that then takes the place of the one there is."""
         with self._mutex:
             self.close()
             with self._writing(patience=-1) as allowed:
-                if allowed:
-                    self._remove()
+                self._begin(allowed)
                 self.refresh(progress)
-
-    # Connections
-
-    def ask(self, question: Callable[[sqlite3.Connection], _T], progress: Progress | None = None, stale: bool = False) -> _T:
-        """The answer of an index that has caught up. One that turns out corrupt is built again first."""
-        with self._mutex:
-            for _ in range(3):  # as it is; built again; in memory
-                try:
-                    self._ready(progress, stale)
-                    return question(self._connection)
-                except (Corrupt, *_BROKEN) as found:
-                    error = found
-                self._mend(error)
-            raise Damaged(str(self.file or self.packs), f"the index cannot be made ({error!r})")
-
-    def column(self, sql: str, *values, stale: bool = False) -> list:
-        return self.ask(lambda db: [value for (value,) in db.execute(sql, values)], stale=stale)
-
-    def _ready(self, progress: Progress | None, stale: bool) -> None:
-        """A connection; unless `stale` answers will do, one that has read all that the packs hold."""
-        if self._identity is not None and self._identity != self._identify():
-            self.close()  # deleted, or built again by another process
-        if self._connection is None:
-            self._open()
-        elif stale:
-            return
-        if not self._changed():
-            return
-        with self._writing() as allowed:
-            if allowed and self._identity is None:
-                self.close()
-                self._connection = self._existing()
-                if self._connection is None:
-                    self._begin(allowed)
-            elif not allowed and self._identity is not None:
-                self._copy()
-            self._catch_up(progress)
-
-    def _open(self) -> None:
-        self._connection = self._existing()
-        if self._connection is None:
-            with self._writing() as allowed:
-                self._connection = self._existing()
-                if self._connection is None:
-                    self._begin(allowed)
-
-    @contextmanager
-    def _writing(self, patience: float | None = None) -> Iterator[bool]:
-        """Whether the file may be written inside: its lock is held. A copy in memory does not wait for it, others do a while."""
-        if self._refused:
-            yield False
-            return
-        if patience is None:
-            patience = 0 if self._connection is not None and self._identity is None else LOCK_PATIENCE_S
-        try:
-            self._lock.acquire(timeout=patience)
-        except (Timeout, OSError, NotImplementedError):
-            yield False
-            return
-        try:
-            yield True
-        finally:
-            self._lock.release()
-
-    def _existing(self) -> sqlite3.Connection | None:
-        """The index in its file, or None where there is none, or another archive's or version's, or no database."""
-        if self._refused or not self.file.exists():
-            return None
-        identity, self._identity = self._identify(), None
-        try:
-            db = self._connect("rw")
-        except _BROKEN:
-            return None
-        try:
-            found = dict(db.execute("SELECT name, value FROM meta"))
-            if (found.get("version"), found.get("archive")) == (VERSION, self.archive):
-                self._identity = identity
-                return db
-        except _BROKEN:
-            pass  # whatever it is, a new one replaces it
-        db.close()
-        return None
-
-    def _begin(self, allowed: bool) -> None:
-        """A new, empty index: in place of whatever stands in the file, or in memory where that is not allowed."""
-        allowed = allowed and self._remove()
-        db = self._connect("rwc") if allowed else _private()
-        db.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
-        with db:
-            db.executemany("INSERT INTO meta VALUES (?, ?)", [("version", VERSION), ("archive", self.archive)])
-        self._connection, self._identity = db, self._identify() if allowed else None
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        db = sqlite3.connect(f"{self.file.absolute().as_uri()}?mode={mode}", uri=True, timeout=30, check_same_thread=False)
-        try:
-            if mode != "ro":
-                db.execute("PRAGMA journal_mode = WAL")
-                db.execute("PRAGMA synchronous = NORMAL")
-        except _BROKEN:
-            pass  # not a database; the first query will say so
-        return db
-
-    def _copy(self) -> None:
-        """Go on with a copy in memory."""
-        if self._connection is not None:
-            copy = _private()
-            self._connection.backup(copy)
-            self._connection.close()
-            self._connection, self._identity = copy, None
-
-    def _mend(self, error: Exception) -> None:
-        """After an error: go on with a copy in memory where the file cannot be written, else make a new index next."""
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _REFUSED or (code == sqlite3.SQLITE_READONLY and not os.access(self.file, os.W_OK)):
-            try:
-                self._copy()
-            except _BROKEN:
-                self.close()
-            self._refused = True
-        else:
-            self.close()
-            self.mended += 1
-            with self._writing() as allowed:
-                self._refused = not (allowed and self._remove())
-
-    def _remove(self) -> bool:
-        """Delete the file, the lock held. Whether that could be done."""
-        try:
-            self.file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            for suffix in ("", "-wal", "-shm", "-journal"):
-                Path(f"{self.file}{suffix}").unlink(missing_ok=True)
-        except OSError:
-            return False
-        return True
-
-    def _identify(self) -> tuple | None:
-        try:
-            found = os.stat(self.file)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
 
     # Catching up
 
     def _known(self) -> dict[str, Known]:
-        known = {}
-        for name, *columns, check in self._connection.execute(
-            "SELECT name, id, size, hash, synced, boot, sealed, damaged, origin, seal FROM packs"
-        ):
-            if check != seal(name, *columns):
-                raise Corrupt
-            known[name] = Known(*columns)
-        return known
+        sql = "SELECT name, id, size, hash, synced, boot, sealed, damaged, origin, seal FROM packs"
+        return {name: Known(*columns) for name, *columns in map(checked, self._connection.execute(sql))}
+
+    def _stamp(self, path: str) -> tuple[int, int]:
+        """(size, time of the last write in ns) of a pack or of their folder.
+
+        An index that is kept elsewhere belongs to packs on a network, as a rule: there a file is opened to be looked at, for of one
+        that is not the system tells what it remembers, seconds old.
+        """
+        return _stamp(path) if self._beside or os.name == "nt" else _stamp_opened(path)
+
+    @cached_property
+    def _beside(self) -> bool:
+        """Whether the index lies beside the packs."""
+        return self.file is not None and self.file.parent.parent == self.packs.parent
 
     def _changed(self) -> bool:
         """Whether packs have come, gone or grown, or (asked once of each) are otherwise than they were read."""
+        if self._look is not None and self._look.holds(self.packs, self._tails):
+            return False
+        self._look = None
+        began, folder = time.time_ns(), self._stamp(str(self.packs))
         known, files = self._known(), self._files()
         if files.keys() != known.keys():
             return True
@@ -322,9 +116,12 @@ class Catalog:
                     return True
                 self._compared.add(name)
             if not found.sealed:
-                now = _stamp(files[name])
+                now = self._stamp(files[name])
                 if now[0] != found.size and now != self._tails.get(name):
                     return True
+        if began - folder[1] > _STEP_NS and os.name != "nt" and self._beside:  # by one clock
+            tails = [(name, files[name], found.size) for name, found in known.items() if not found.sealed]
+            self._look = _Look(time.monotonic(), folder, tails)
         return False
 
     def _files(self) -> dict[str, str]:
@@ -335,43 +132,116 @@ class Catalog:
             raise Damaged(str(self.packs), "the folder of the packs is missing") from None
 
     def _catch_up(self, progress: Progress | None) -> None:
-        """Read all that packs hold beyond what the index knows, in one transaction a pack."""
-        db, known, files = self._connection, self._known(), self._files()
-        if gone := known.keys() - files.keys():
-            with db:
-                intake = Intake(db, self.packs)
-                for name in gone:
-                    intake.forget(known[name].id)
-                intake.fold()
-        stamps = {name: _stamp(path) for name, path in files.items()}  # before reading: what is written meanwhile comes next time
-        total = sum(size for size, _ in stamps.values())
-        done = 0
-        for name, path in sorted(files.items()):
-            size = stamps[name][0]
-            try:
-                self._take_in(Path(path), known.get(name), size)
-            except FileNotFoundError:
-                continue  # removed since the folder was listed; the next query will notice
-            self._compared.add(name)
-            self._tails[name] = stamps[name]
-            done += size
-            if progress:
-                progress(done, total)
+        """Read all that packs hold beyond what the index knows. What others see of it is whole at every moment.
+
+        New packs come first and those that are gone last: what was moved from these to those is never in neither.
+        """
+        if self._empty:
+            read = self._fill(progress)
+            if self._files().keys() == read:
+                return
+        db, files = self._connection, self._files()
+        for _ in range(_LOOKS):
+            stamps = {name: self._stamp(path) for name, path in files.items()}  # before reading: what comes meanwhile is for the next
+            known, read = self._known(), _Progress(progress, stamps)
+            for name in sorted(files, key=lambda name: (name in known, name)):
+                self._take_in(Path(files[name]), known.get(name), stamps[name])
+                read.step(name)
+            seen, files = files.keys(), self._files()
+            if files.keys() == seen:
+                for name in known.keys() - seen:
+                    with db:
+                        Intake(db, self.packs).forget(known[name])
+                break
         with db:
             Intake(db, self.packs).settle()
 
-    def _take_in(self, path: Path, known: Known | None, size: int) -> None:
-        compared = path.name in self._compared
-        if known and compared and known.size == size:
-            return
-        with self._connection as db:
-            intake = Intake(db, self.packs)
-            if known and (not as_read(path, known, compared) or (known.damaged and known.size != size)):
-                intake.forget(known.id)
-                known = None
-            if known is None or (not known.sealed and known.size != size):
-                intake.read(path, known)
-            intake.fold()
+    def _fill(self, progress: Progress | None) -> Set[str]:
+        """Fill empty tables from all packs, in one transaction. The names of those that there were."""
+        db, files = self._connection, self._files()
+        stamps = {name: self._stamp(path) for name, path in files.items()}
+        read = _Progress(progress, stamps)
+        try:
+            with db:
+                db.execute("BEGIN")
+                for sql in TABLES.split(";"):
+                    db.execute(sql)
+                db.executemany("INSERT INTO meta VALUES (?, ?)", [("version", VERSION), ("archive", self.archive)])
+                intake = Intake(db, self.packs, filling=True)
+                intake.begin()
+                for name in sorted(files):
+                    try:
+                        intake.read(Path(files[name]), None)
+                    except FileNotFoundError:
+                        continue
+                    read.step(name)
+                intake.fold()
+                intake.finish()
+                intake.settle()
+        except BaseException:
+            self._drop()  # what is half filled is of no use
+            raise
+        self._empty = False
+        if self._coming is not None:
+            self._replace()
+            if self._empty:
+                return self._fill(progress)
+        self._compared, self._tails = set(stamps), stamps
+        return files.keys()
+
+    def _take_in(self, path: Path, known: Known | None, stamp: tuple[int, int]) -> None:
+        """Bring in, in one transaction, what a pack holds beyond what is known of it."""
+        compared, size = path.name in self._compared, stamp[0]
+        if not (known and compared and known.size == size):
+            try:
+                with self._connection as db:
+                    intake = Intake(db, self.packs)
+                    if known and (not as_read(path, known, compared) or (known.damaged and known.size != size)):
+                        intake.forget(known)
+                        known = None
+                    if known is None or (not known.sealed and known.size != size):
+                        intake.read(path, known)
+                    intake.fold()
+            except FileNotFoundError:
+                return  # removed since the folder was listed, which is looked at again
+        self._compared.add(path.name)
+        self._tails[path.name] = stamp
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """The packs as they were when the index had read all of them.
+
+    A folder in which a name comes or goes has another time of change, unless that happened within one step of the file
+    system's clock: then there is no such look. All packs are looked at again every second, whatever the folder says.
+    """
+
+    at: float
+    folder: tuple[int, int]
+    tails: list[tuple[str, str, int]]  # name, path and size of each pack that can grow
+
+    def holds(self, packs: Path, read: dict[str, tuple]) -> bool:
+        """Whether that is still so."""
+        if time.monotonic() - self.at > _LOOK_S or _stamp(packs) != self.folder:
+            return False
+        for name, path, size in self.tails:
+            now = _stamp(path)
+            if now[0] != size and now != read.get(name):
+                return False
+        return True
+
+
+class _Progress:
+    """Tells how many bytes of the packs have been read."""
+
+    def __init__(self, tell: Progress | None, stamps: dict[str, tuple[int, int]]):
+        self._tell, self._stamps = tell, stamps
+        self._done, self._total = 0, sum(size for size, _ in stamps.values())
+
+    def step(self, name: str) -> None:
+        self._done += self._stamps[name][0]
+        if self._tell:
+            self._tell(self._done, self._total)
 
 
 def _lists(path: Path, entry: pack.Entry) -> bool:
@@ -385,14 +255,6 @@ def _lists(path: Path, entry: pack.Entry) -> bool:
         return True
 
 
-def _private() -> sqlite3.Connection:
-    """A database of this connection's own, in memory until it is large, then in a temporary file."""
-    db = sqlite3.connect("", check_same_thread=False)
-    db.execute("PRAGMA cache_size = -200000")  # KiB
-    db.execute("PRAGMA journal_mode = MEMORY")  # a transaction needs no disk, which may be the one that is full
-    return db
-
-
 def _stamp(path: str) -> tuple[int, int]:
     """(size, time of the last write in ns) of a pack."""
     try:
@@ -402,29 +264,13 @@ def _stamp(path: str) -> tuple[int, int]:
     return found.st_size, found.st_mtime_ns
 
 
-# A fork waits until no thread is inside SQLite, whose own locks the child would inherit closed.
-
-
-def _pause() -> None:
-    _paused.indexes = sorted(_indexes, key=id)
-    for index in _paused.indexes:
-        index._mutex.acquire()
-
-
-def _resume() -> None:
-    for index in _paused.indexes:
-        index._mutex.release()
-    _paused.indexes = []
-
-
-def _start_anew() -> None:
-    for index in _paused.indexes:
-        index.forget()
-    _paused.indexes = []
-
-
-_indexes: "weakref.WeakSet[Catalog]" = weakref.WeakSet()
-_left_behind: list[sqlite3.Connection | None] = []
-_paused = threading.local()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_start_anew)
+def _stamp_opened(path: str) -> tuple[int, int]:
+    try:
+        fd = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return 0, 0
+    try:
+        found = os.fstat(fd)
+    finally:
+        os.close(fd)
+    return found.st_size, found.st_mtime_ns

@@ -1,14 +1,16 @@
 """Verify: read what is there and say what is wrong with it. Nothing is repaired here, and nothing is passed over."""
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from . import codec, lease, pack, records
 from .catalog import Progress
-from .errors import Damaged, NewerFormat, NotCanonical
-from .index import Index
+from .checking import workers
+from .checking.digests import Digests, beginning
+from .checking.packs import Part
+from .errors import Damaged, NewerFormat, NotCanonical, NotFound
 from .intake import read_all
 from .store import Store
 
@@ -48,7 +50,7 @@ class Report:
 def verify(store: Store, deep: bool = False, progress: Progress | None = None) -> Report:
     """Check every commit's hash and every record; with `deep` also every blob, every link, and the index against the packs.
 
-    Raises Damaged where there is no folder of packs, NewerFormat.
+    Large archives are divided over the cores. Raises Damaged where there is no folder of packs, NewerFormat.
     """
     report, found = Report(), _Found()
     lost = store.index.lost_packs()  # asked first: any other question makes the index forget them
@@ -58,30 +60,89 @@ def verify(store: Store, deep: bool = False, progress: Progress | None = None) -
             sizes[path] = path.stat().st_size
         elif path.suffix not in (lease.ABANDONED, pack.COMING):
             report.findings.append(Finding("foreign", str(path), "is no pack"))
-    for path, size in sizes.items():
-        try:
-            _verify_pack(path, deep, report, found)
-        except FileNotFoundError:
-            continue  # replaced by another since, which the blobs that are missing would tell
-        report.packs += 1
-        report.size += size
-        if progress:
-            progress(report.size, sum(sizes.values()))
+    index_faults = None
+    apart = store.index.file.parent if deep and store.index.file is not None and sizes else None
+    for path, part in workers.check(sizes, deep, apart, store.id):
+        if path is None:
+            index_faults = part
+        elif part is not None:  # else it was replaced by another since, which the blobs that are missing would tell
+            report.packs += 1
+            report.size += sizes[path]
+            report.commits += part.commits
+            found.add(path, part)
+            if progress:
+                progress(report.size, sum(sizes.values()))
+    for path in sorted(found.findings):
+        report.findings += [Finding(kind, f"{path} at byte {at}", detail) for kind, at, detail in found.findings[path]]
     report.blobs, report.records = len(found.blobs), len(found.records)
     for name, blobs in lost.items():
-        if missing := sum(digest not in found.blobs for digest in blobs):
+        if missing := found.lacking(blobs):
             report.findings.append(Finding("missing", str(store.packs / name), f"the pack is gone, and with it {missing} blobs"))
-    _verify_index(store, deep, report)
-    if found.damaged:
-        store.index.distrust(found.damaged)
-    withheld = {digest for digest, _ in store.index.withheld()}
-    for digest, record in found.records.items():
-        if digest not in withheld:
-            found.refer(digest, record)
-    for digest, where in sorted(found.wanted.items()):
-        if digest not in found.blobs:
-            report.findings.append(Finding("missing", digest.hex(), f"referred to by {where}"))
+    if index_faults is None:
+        index_faults = workers.wrong_with(store.index) if deep else store.index.faults()
+    report.findings += [Finding("index", str(store.index.file), fault) for fault in index_faults]
+    if damaged := {path.name for path, each in found.findings.items() if any(kind == "damage" for kind, _, _ in each)}:
+        store.index.distrust(damaged)
+    withheld = dict(store.index.withheld())
+    for digest, job in withheld.items():
+        detail = f"a record of job {job.hex()} that a power cut left without what it refers to"
+        report.findings.append(Finding("withheld", digest.hex(), detail))
+    for digest, where in sorted(referrers(store, sorted(sizes), found.missing(), deep, withheld.keys()).items()):
+        report.findings.append(Finding("missing", digest.hex(), f"referred to by {where.hex()}"))
     return report
+
+
+def referrers(store: Store, packs: Iterable[Path], missing: Collection[bytes], deep: bool,
+              withheld: Collection[bytes]) -> dict[bytes, bytes]:  # fmt: skip
+    """{digest: a blob that links to it} of those of which the `beginning` is among the `missing`. Withheld records do not count,
+    nor those about what was removed.
+
+    With `deep` all blobs are looked at, else records. Whoever links to what is missing is looked for only when something is.
+    """
+    of_records: dict[bytes, bytes] = {}
+    of_blobs: dict[bytes, bytes] = {}
+    removed = cache(lambda subject: _is_removed(store, subject))
+    for path in packs if missing else ():
+        try:
+            with open(path, "rb") as file:
+                for found in pack.scan(path):
+                    if type(found) is not pack.Commit:
+                        continue
+                    entries = [entry for entry in found.entries if deep or entry.kind == pack.RECORD]
+                    for entry, data in read_all(file, path, entries):
+                        if isinstance(data, Damaged) or not any(beginning(each) in missing for each in codec.mentioned(data)):
+                            continue
+                        links = () if entry.digest in withheld else _links(entry, data, removed)
+                        target = of_records if entry.kind == pack.RECORD else of_blobs
+                        for link in links:
+                            if beginning(link) in missing and store.condemned.find(link) is None:
+                                target.setdefault(link, entry.digest)
+        except FileNotFoundError:
+            continue
+    return of_records | of_blobs
+
+
+def _links(entry: pack.Entry, data: bytes, removed: Callable[[bytes], bool]) -> Iterable[bytes]:
+    """What a blob links to that must be there, unless it is wrong, which is said elsewhere."""
+    try:
+        value, links = codec.decode_linked(data)
+    except (NotCanonical, NewerFormat):
+        return ()
+    if entry.kind != pack.RECORD:
+        return links
+    if records.wrong(value) is not None or value["type"] in records.LOCAL:
+        return ()
+    return () if removed(records.subject_of(entry.digest, value)) else links
+
+
+def _is_removed(store: Store, subject: bytes) -> bool:
+    about = {}
+    for digest in store.index.records(subject):
+        try:
+            about[digest] = store.value(digest)
+        except (Damaged, NotCanonical, NotFound):
+            continue
+    return records.is_removed(about)
 
 
 def _files(packs: Path) -> list[Path]:
@@ -92,105 +153,25 @@ def _files(packs: Path) -> list[Path]:
 
 
 class _Found:
-    """Blobs seen, records by digest, blobs that something refers to, and names of packs that are damaged."""
+    """What was found in all packs so far."""
 
     def __init__(self):
-        self.blobs: set[bytes] = set()
-        self.records: dict[bytes, dict] = {}
-        self.wanted: dict[bytes, str] = {}
-        self.damaged: set[str] = set()
+        self.blobs, self.records, self._links = Digests(), Digests(), Digests()
+        self.findings: dict[Path, list[tuple[str, int, str]]] = {}
 
-    def refer(self, digest: bytes, value: object) -> None:
-        for link in codec.links(value):
-            self.wanted.setdefault(link.digest, digest.hex())
+    def add(self, path: Path, part: Part) -> None:
+        self.blobs.add(part.blobs)
+        self.records.add(part.records)
+        self._links.add(part.links)
+        if part.findings:
+            self.findings[path] = part.findings
 
+    def missing(self) -> set[bytes]:
+        """The beginnings of digests that something links to and no pack holds."""
+        return self._links.without(self.blobs)
 
-def _verify_pack(path: Path, deep: bool, report: Report, found: _Found) -> None:
-    def add(kind, offset, detail):
-        report.findings.append(Finding(kind, f"{path} at byte {offset}", detail))
-        if kind == "damage":
-            found.damaged.add(path.name)
-
-    sealed = pack.sealed_commits(path)
-    seen = []
-    with open(path, "rb") as file:
-        for part in pack.scan(path):
-            if type(part) is pack.Tail:
-                add(
-                    "tail",
-                    part.offset,
-                    f"{part.length} bytes of a write that was cut off; the next writer moves them to quarantine/",
-                )
-            elif type(part) is pack.Damage:
-                add("damage", part.offset, f"{part.length} bytes that are no commit")
-            elif type(part) is pack.Seal:
-                if part.content != _content_hash(path, part.offset):
-                    add("damage", part.offset, "the trailer's hash of the content does not fit")
-                if sealed is None or [_directory(c) for c in sealed] != [_directory(c) for c in seen]:
-                    add("damage", part.offset, "the trailer lists other commits than there are")
-            else:
-                seen.append(part)
-                report.commits += 1
-                if not part.whole:
-                    add("damage", part.offset, f"a commit of {part.length} bytes whose hash does not fit")
-                for kind, offset, detail in _verify_commit(path, file, part, deep, found):
-                    add(kind, offset, detail)
-
-
-def _verify_commit(path: Path, file, commit: pack.Commit, deep: bool, found: _Found) -> Iterator[tuple[str, int, str]]:
-    """(kind, offset, detail) of what is wrong with a commit's records or, with `deep`, with all its blobs."""
-    if not deep:
-        found.blobs.update(entry.digest for entry in commit.entries if entry.kind != pack.RECORD)
-    for entry, data in read_all(file, path, [entry for entry in commit.entries if deep or entry.kind == pack.RECORD]):
-        try:
-            if isinstance(data, Damaged):
-                raise data
-            value = codec.decode(data)
-        except (Damaged, NotCanonical, NewerFormat) as error:
-            yield "damage", entry.frame, f"{entry.kind} {entry.digest.hex()}: {error}"
-            continue
-        found.blobs.add(entry.digest)
-        if entry.kind != pack.RECORD:
-            found.refer(entry.digest, value)
-        elif (reason := records.wrong(value)) is not None:
-            yield "wrong", entry.frame, f"record {entry.digest.hex()}: {reason}"
-        else:
-            found.records[entry.digest] = value
-
-
-def _content_hash(path: Path, end: int) -> bytes:
-    running = hashlib.sha256()
-    with open(path, "rb") as file:
-        while end:
-            piece = file.read(min(end, 1 << 20))
-            running.update(piece)
-            end -= len(piece)
-    return running.digest()
-
-
-def _directory(commit: pack.Commit):
-    return commit.offset, commit.length, commit.entries
-
-
-def _verify_index(store: Store, deep: bool, report: Report) -> None:
-    """The index's file as it is, then (deep) its content against one made anew from the packs."""
-    where = str(store.index.file)
-    faults = store.index.faults()
-    report.findings += [Finding("index", where, fault) for fault in faults]
-    if faults:
-        return
-    if deep:
-        fresh, mended = Index(None, store.packs, store.id), store.index.mended
-        try:
-            expected, content = fresh.content(), store.index.content()
-        finally:
-            fresh.close()
-        if store.index.mended > mended:
-            report.findings.append(Finding("index", where, "was corrupt, and has been made again"))
-        for table in expected:
-            if expected[table] != content[table]:
-                report.findings.append(Finding("index", where, f"the table {table} differs from what the packs say"))
-    for digest, job in store.index.withheld():
-        report.findings.append(
-            Finding("withheld", digest.hex(), f"a record of job {job.hex()} that a power cut left without what it refers to")
-        )
+    def lacking(self, digests: Iterable[bytes]) -> int:
+        """How many of these no pack holds."""
+        asked = Digests()
+        asked.add(b"".join(digests))
+        return len(asked.without(self.blobs))

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import pairwise
@@ -28,6 +29,8 @@ _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")
 _LINK = b"\xc7\x20\x09"  # what stands before the digest in a link
 _SCALARS = frozenset({str, bool, type(None)})
 _QUICK = frozenset({str, bool, type(None), int})
+_KEYS, _LOOKED_AT = {str}, frozenset({dict, list, float})
+_packers = threading.local()
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 64) - 1  # of the integers that msgpack holds
 _PARTS = {ARRAY: 3, CHUNKED: 2, TYPED: 2}  # items of the lists that these ext types hold
 
@@ -56,11 +59,31 @@ def decode(encoded: bytes, fetch: Callable[[Link], bytes] | None = None) -> obje
     strings stay `Chunked`. Type tags that this version does not know stay as `Typed` values; an ext type that it does not
     know raises NewerFormat. Long byte strings that together do not fit into memory raise BadInput before any of them is read.
     """
+    value, decoder = _decode(encoded)
+    if fetch is None or not decoder.chunked:
+        return value
+    try:
+        return _Decoder(fetch).unpack(encoded)
+    except NotEncodable as error:
+        raise NotCanonical(error.reason) from None
+    except (ValueError, TypeError, OverflowError) as error:
+        raise NotCanonical(str(error)) from None
+
+
+def decode_linked(encoded: bytes) -> tuple[object, list[bytes]]:
+    """(the value of canonical bytes, the digests of all links in it, those to chunks too); raises as `decode`."""
+    value, decoder = _decode(encoded)
+    return value, decoder.links
+
+
+def _decode(encoded: bytes) -> "tuple[object, _Decoder]":
     if len(encoded) > MAX_BYTES:
         raise NotCanonical(f"{len(encoded)} bytes, more than a blob may have ({MAX_BYTES})")
     try:
         decoder = _Decoder()
         value = decoder.unpack(encoded)
+        if decoder.simple and len(encoded) <= CHUNK and _repeats(value, encoded):
+            return value, decoder
         again = _encode(value, None, None)
     except NotEncodable as error:
         raise NotCanonical(error.reason) from None
@@ -70,14 +93,47 @@ def decode(encoded: bytes, fetch: Callable[[Link], bytes] | None = None) -> obje
         raise NotCanonical(str(error) or type(error).__name__) from None
     if again != encoded:
         raise NotCanonical("another encoding of the value exists")
-    if fetch is None or not decoder.chunked:
-        return value
+    return value, decoder
+
+
+def _repeats(value: object, encoded: bytes) -> bool:
+    """Whether a value in which only links and times are no plain msgpack has these canonical bytes; False may also mean that
+    this is not told here. What msgpack's own packer cannot be asked is looked at first: order of keys, and NaN."""
+    level, depth = [value], 0
+    while level:
+        deeper = []
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                keys = list(item)
+                if keys and (set(map(type, keys)) != _KEYS or keys != sorted(keys)):
+                    return False
+                deeper += [each for each in item.values() if type(each) in _LOOKED_AT]
+            elif kind is list:
+                deeper += [each for each in item if type(each) in _LOOKED_AT]
+            elif item != item:
+                return False
+        level, depth = deeper, depth + 1
+        if depth == MAX_DEPTH - 1:  # what is nested deeper may hold a link or a time
+            return False
     try:
-        return _Decoder(fetch).unpack(encoded)
-    except NotEncodable as error:
-        raise NotCanonical(error.reason) from None
-    except (ValueError, TypeError, OverflowError) as error:
-        raise NotCanonical(str(error)) from None
+        return _repacked(value) == encoded
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _repacked(value: object) -> bytes:
+    if not hasattr(_packers, "pack"):
+        _packers.pack = msgpack.Packer(default=_ext_of, strict_types=True).pack
+    return _packers.pack(value)
+
+
+def _ext_of(value: Link | Timestamp) -> msgpack.ExtType:
+    if type(value) is Link and len(value.digest) == 32:
+        return tuple.__new__(msgpack.ExtType, (LINK, value.digest))
+    if type(value) is Timestamp:
+        return tuple.__new__(msgpack.ExtType, (TIMESTAMP, value.ns.to_bytes(8, "big", signed=True)))
+    raise TypeError
 
 
 def links(value: object) -> Iterator[Link]:
@@ -354,6 +410,8 @@ class _Decoder:
     def __init__(self, fetch=None):
         self.depth = 0
         self.chunked = False
+        self.simple = True  # no other ext types than links and times
+        self.links: list[bytes] = []
         self.fetch = fetch
         self.in_array = False
         self.joined = 0  # bytes
@@ -363,9 +421,11 @@ class _Decoder:
 
     def _ext(self, code, data):
         if code == LINK:
+            self.links.append(data)
             return Link(data)
         if code == TIMESTAMP:
             return Timestamp(int.from_bytes(_sized(data, 8), "big", signed=True))
+        self.simple = False
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep")

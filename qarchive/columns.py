@@ -98,6 +98,8 @@ def tally(memory: Typed) -> Typed:
     """The counts that a memory makes, packed. Raises NotCanonical for indices beyond its states, and leaves those unread."""
     *states, indices = _split(memory)
     column = states[-1]
+    if type(column) is not list and not (type(column) is Array and column.shape):
+        raise NotCanonical(f"{memory.tag} whose states are neither text nor numbers")
     size = (len(column) if type(column) is list else column.shape[0]) + len(states) - 1  # one step fewer than states
     return Typed("counts", [*states, _how_often(size, _checked(indices, size))])
 

@@ -4,6 +4,7 @@ import errno
 import os
 import secrets
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -73,6 +74,22 @@ def create(path: Path, shared: bool = False) -> int:
 def truncate(fd: int, size: int) -> None:
     """Cut off what stands beyond byte `size`."""
     os.ftruncate(fd, size)
+
+
+def rename(path: Path, target: Path) -> None:
+    """Give a whole, synced file its name, for good."""
+    os.rename(path, target)
+    sync_folder(target.parent)
+
+
+def remove(paths: Iterable[Path]) -> None:
+    """Take files of one folder away, for good; those that are gone already are passed over."""
+    folders = set()
+    for path in paths:
+        path.unlink(missing_ok=True)
+        folders.add(path.parent)
+    for folder in folders:
+        sync_folder(folder)
 
 
 def replace(path: Path, data: bytes) -> None:

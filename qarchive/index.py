@@ -4,127 +4,16 @@ Every query first looks at the packs' sizes and reads what is new. Rows carry a 
 a row that fails it makes the whole index be built again, and is never shown.
 """
 
-import json
 import sqlite3
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
 from . import pack
 from .catalog import Catalog
-from .intake import Corrupt, foreign_of, places, seal
-from .values import Timestamp
+from .rows import JOB, GroupRow, Member, Query, Row, job_row, job_rows
+from .tables import AT_DIGEST, AT_DIGESTS, OF_PACK, checked, entry_of, foreign_of, of_many, places
 
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One job as listings show it. Times are UTC; `shots` and `group` may be None."""
-
-    id: str
-    created: Timestamp
-    provider: str
-    backend: str
-    kind: str
-    status: str
-    shots: int | None
-    size: int
-    group: str | None
-    tags: tuple[str, ...]
-    input: str | None
-    calibration: str | None
-    provider_job: str | None
-    attempts: int
-    gaps: int
-    names: tuple[str, ...]
-    error: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class GroupRow:
-    """One group. `archive` is the id of the one in which it was made."""
-
-    id: bytes
-    name: str
-    archive: str
-    number: int
-    removed: bool
-
-
-class Member(NamedTuple):
-    """One job of a group. Members are ordered by (author, sequence, first, id)."""
-
-    group: bytes
-    author: str
-    sequence: int  # of the call that added it
-    first: int  # the place of its first circuit among those of that call
-    id: bytes
-    size: int  # circuits
-    mapped: int  # whether a `map` added it
-    created_ns: int  # UTC
-    status: str
-    backend: str
-    error: str
-    replaces: bytes | None
-
-    @property
-    def created(self) -> Timestamp:
-        return Timestamp(self.created_ns)
-
-    @property
-    def place(self) -> tuple[str, int, int, bytes]:
-        return self.author, self.sequence, self.first, self.id
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What a listing asks for. `since` and `until` bound `created`; mock jobs stay out unless `kind` asks for them."""
-
-    provider: str | None = None
-    backend: str | None = None
-    status: str | None = None
-    kind: str | None = None
-    tag: str | None = None
-    group: str | None = None
-    since: Timestamp | None = None
-    until: Timestamp | None = None
-    input: bytes | None = None
-    calibration: bytes | None = None
-    newest_first: bool = True
-
-    @property
-    def source(self) -> str:
-        """The tables to read: jobs with a tag are found from the tag, in the same order."""
-        return "jobs" if self.tag is None else "tags CROSS JOIN jobs ON jobs.id = tags.job"
-
-    @property
-    def order(self) -> tuple[str, str]:
-        """The columns that give the order: time of creation, and the id among equal ones."""
-        return ("jobs.created", "jobs.id") if self.tag is None else ("tags.created", "tags.job")
-
-    def where(self) -> tuple[str, list]:
-        # The unary plus keeps SQLite from choosing an index that would then have to be sorted.
-        tests, values = [], []
-        created, _ = self.order
-        for column in ("provider", "backend", "status", "kind"):
-            if (value := getattr(self, column)) is not None:
-                tests.append(f"jobs.{column} = ?")
-                values.append(value)
-        if self.kind is None:
-            tests.append("+jobs.kind != 'mock'")
-        for test, value in (
-            ("jobs.grp = ?", self.group),
-            ("jobs.input = ?", self.input),
-            ("jobs.calibration = ?", self.calibration),
-            (f"{created} >= ?", self.since and self.since.ns),
-            (f"{created} < ?", self.until and self.until.ns),
-            ("tags.tag = ?", self.tag),
-        ):
-            if value is not None:
-                tests.append(test)
-                values.append(value)
-        return " AND ".join(tests), values
+__all__ = ["GroupRow", "Index", "Member", "Query", "Row"]
 
 
 class Index(Catalog):
@@ -132,25 +21,32 @@ class Index(Catalog):
 
     def rows(self, query: Query, limit: int, after: tuple[int, bytes] | None = None) -> list[Row]:
         """At most `limit` jobs, in order of creation; `after` is (created in ns, id) of the last one already seen."""
-        where, values = query.where()
-        created, job = query.order
         direction, compare = ("DESC", "<") if query.newest_first else ("ASC", ">")
-        if after is not None:
-            where += f" AND ({created}, {job}) {compare} (?, ?)"
-            values += after
-        order = f"{created} {direction}, {job} {direction}"
-        sql = f"SELECT {_ROW} FROM {query.source} WHERE {where} ORDER BY {order} LIMIT ?"
-        return self.ask(lambda db: [_row(*found) for found in db.execute(sql, (*values, limit))])
+
+        def read(db: sqlite3.Connection) -> list[Row]:
+            tables, tests, values, (created, job) = query.plan(_rare(db, query))
+            if after is not None:
+                tests += f" AND ({created}, {job}) {compare} (?, ?)"
+                values += after
+            order = f"{created} {direction}, {job} {direction}"
+            sql = f"SELECT {JOB} FROM {tables} WHERE {tests} ORDER BY {order} LIMIT ?"
+            return job_rows(db.execute(sql, (*values, limit)))
+
+        return self.ask(read)
 
     def count(self, query: Query, limit: int = -1) -> int:
         """How many jobs fit; with a limit, no more than that are counted."""
-        where, values = query.where()
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM {query.source} WHERE {where} LIMIT ?)"
-        return self.ask(lambda db: db.execute(sql, (*values, limit)).fetchone()[0])
+
+        def read(db: sqlite3.Connection) -> int:
+            tables, tests, values, _ = query.plan(_rare(db, query))
+            sql = f"SELECT count(*) FROM (SELECT 1 FROM {tables} WHERE {tests} LIMIT ?)"
+            return db.execute(sql, (*values, limit)).fetchone()[0]
+
+        return self.ask(read)
 
     def row(self, job: bytes) -> Row | None:
-        sql = f"SELECT {_ROW} FROM jobs WHERE id = ?"
-        return self.ask(lambda db: next((_row(*found) for found in db.execute(sql, (job,))), None))
+        sql = f"SELECT {JOB} FROM jobs WHERE id = ?"
+        return self.ask(lambda db: next((job_row(found) for found in db.execute(sql, (job,))), None))
 
     def unfinished(self) -> list[bytes]:
         """Ids of the jobs that were sent and have not ended as far as this archive saw, mock jobs too, in order of creation."""
@@ -170,26 +66,26 @@ class Index(Catalog):
         """All groups, or those of one name, removed ones too, in order of name, archive and number."""
         where, values = ("", ()) if name is None else ("WHERE name = ?", (name,))
         sql = f"SELECT id, name, archive, number, removed, seal FROM groups {where} ORDER BY name, archive, number"
-        found = self.ask(lambda db: [_checked(row) for row in db.execute(sql, values)], stale=stale)
+        found = self.ask(lambda db: [checked(row) for row in db.execute(sql, values)], stale=stale)
         return [GroupRow(*columns[:-1], removed=bool(columns[-1])) for columns in found]
 
     def members(self, group: bytes, limit: int = -1, after: tuple[str, int, int, bytes] | None = None) -> list[Member]:
         """Jobs of a group in order, without those that others have replaced; `after` is the place of the last one seen."""
         where, values = (" AND (author, sequence, first, job) > (?, ?, ?, ?)", after) if after else ("", ())
         sql = f"SELECT {_MEMBER} FROM members WHERE grp = ? {where} AND {_NOT_REPLACED} {_IN_ORDER} LIMIT ?"
-        return self.ask(lambda db: [Member._make(_checked(row)) for row in db.execute(sql, (group, *values, limit))])
+        return self.ask(lambda db: [Member._make(checked(row)) for row in db.execute(sql, (group, *values, limit))])
 
     def chain(self, group: bytes, author: str, sequence: int, limit: int, after: int = -1) -> list[Member]:
         """The jobs that a map has added, in order, as it added them; `after` is the `first` of the last one seen."""
         sql = (f"SELECT {_MEMBER} FROM members WHERE grp = ? AND author = ? AND sequence = ? AND first > ? AND mapped "
                f"AND replaces IS NULL {_IN_ORDER} LIMIT ?")  # fmt: skip
         values = (group, author, sequence, after, limit)
-        return self.ask(lambda db: [Member._make(_checked(row)) for row in db.execute(sql, values)])
+        return self.ask(lambda db: [Member._make(checked(row)) for row in db.execute(sql, values)])
 
     def member(self, job: bytes) -> Member | None:
         """The place of a job in its group; None where it has none, or was replaced."""
         sql = f"SELECT {_MEMBER} FROM members WHERE job = ? AND {_NOT_REPLACED}"
-        return self.ask(lambda db: next((Member._make(_checked(row)) for row in db.execute(sql, (job,))), None))
+        return self.ask(lambda db: next((Member._make(checked(row)) for row in db.execute(sql, (job,))), None))
 
     def tally(self, group: bytes) -> dict[str, tuple[int, int]]:
         """{status: (jobs, circuits)} of a group, in no order."""
@@ -211,7 +107,7 @@ class Index(Catalog):
     def maps_ended(self, group: bytes, author: str) -> dict[int, int]:
         """{sequence: circuits} of those maps of an author's that were taken to their end."""
         sql = "SELECT grp, author, sequence, circuits, seal FROM mapped WHERE grp = ? AND author = ?"
-        found = self.ask(lambda db: [_checked(row) for row in db.execute(sql, (group, author))])
+        found = self.ask(lambda db: [checked(row) for row in db.execute(sql, (group, author))])
         return {sequence: circuits for *_, sequence, circuits in found}
 
     # Ids
@@ -226,18 +122,19 @@ class Index(Catalog):
         return self.column(sql, provider_job)
 
     def blobs_with_prefix(self, prefix: str, limit: int) -> list[bytes]:
-        sql = "SELECT DISTINCT digest FROM blobs WHERE digest >= ? AND digest <= ? ORDER BY digest LIMIT ?"
+        sql = ("SELECT DISTINCT digest FROM blobs WHERE substr(digest, 1, 8) BETWEEN substr(?1, 1, 8) AND substr(?2, 1, 8) "
+               "AND digest BETWEEN ?1 AND ?2 ORDER BY substr(digest, 1, 8), digest LIMIT ?3")  # fmt: skip
         return self.column(sql, *_range(prefix), limit)
 
     def records(self, job: bytes) -> list[bytes]:
         """Digests of the records about a job."""
-        return self.column("SELECT digest FROM records WHERE job = ? ORDER BY digest", job)
+        return self.column(_RECORDS, job)
 
     def records_by_origin(self, job: bytes) -> tuple[list[bytes], frozenset[bytes]]:
         """(digests of the records about a job, those of them that came from other archives)."""
 
         def read(db):
-            found = [digest for (digest,) in db.execute("SELECT digest FROM records WHERE job = ? ORDER BY digest", (job,))]
+            found = [digest for (digest,) in db.execute(_RECORDS, (job,))]
             shared = db.execute("SELECT 1 FROM packs WHERE origin IS NOT NULL LIMIT 1").fetchone()
             return found, foreign_of(db, found) if shared else frozenset()
 
@@ -245,11 +142,11 @@ class Index(Catalog):
 
     def origins(self, digest: bytes) -> list[str | None]:
         """Where copies of a blob came from: None for the archive's own packs, else what a bundle says to be its archive."""
-        sql = "SELECT DISTINCT origin FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? ORDER BY origin"
+        sql = f"SELECT DISTINCT origin FROM {OF_PACK} WHERE {AT_DIGEST} ORDER BY origin"
         return self.column(sql, digest)
 
     def all_records(self) -> list[bytes]:
-        return self.column("SELECT digest FROM records ORDER BY digest")
+        return self.column("SELECT DISTINCT digest FROM blobs WHERE job IS NOT NULL ORDER BY digest")
 
     def places(self, digest: bytes) -> list[tuple[Path, pack.Entry]]:
         """Everywhere a blob lies, one of them enough; empty where it is nowhere."""
@@ -260,54 +157,50 @@ class Index(Catalog):
 
         def read(db):
             found, paths = {}, {}
-            for digest, row in _of_many(db, _PLACES, digests):
-                name, kind, length, frame, stored, raw, start = row
-                if not all(type(number) is int and number >= 0 for number in row[2:]):
-                    raise Corrupt
+            for digest, (name, *place) in of_many(db, _PLACES, digests, 8):
                 path = paths.get(name) or paths.setdefault(name, self.packs / name)
-                found.setdefault(digest, (path, pack.Entry(kind, digest, length, None, frame, stored, raw, start)))
+                found.setdefault(digest, (path, entry_of(digest, *place)))
             return found
 
         return self.ask(read)
 
     def held(self, digests: Iterable[bytes], kind: str | None = None) -> set[bytes]:
         """Those of many blobs that lie in a pack without damage; with a `kind` only under that."""
-        found = "SELECT digest, kind FROM blobs JOIN packs ON packs.id = pack WHERE NOT damaged AND digest IN ({})"
-        rows = self.ask(lambda db: list(_of_many(db, found, digests)))
+        found = f"SELECT digest, kind FROM {OF_PACK} WHERE {AT_DIGESTS} AND NOT damaged"
+        rows = self.ask(lambda db: list(of_many(db, found, digests, 8)))
         return {digest for digest, (of,) in rows if kind is None or of == kind}
 
     def has(self, digest: bytes) -> bool:
         """Whether a blob is there, as far as was read."""
-        sql = "SELECT 1 FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? AND NOT damaged LIMIT 1"
+        sql = f"SELECT 1 FROM {OF_PACK} WHERE {AT_DIGEST} AND NOT damaged LIMIT 1"
         return self.ask(lambda db: db.execute(sql, (digest,)).fetchone() is not None, stale=True)
 
     def subjects(self, records: Iterable[bytes]) -> dict[bytes, bytes]:
         """{record: the job or group that it is about} of those of many records that take part."""
-        sql = "SELECT digest, job FROM records WHERE digest IN ({})"
-        return self.ask(lambda db: {digest: job for digest, (job,) in _of_many(db, sql, records)})
+        sql = f"SELECT digest, job FROM blobs WHERE {AT_DIGESTS} AND job IS NOT NULL"
+        return self.ask(lambda db: {digest: job for digest, (job,) in of_many(db, sql, records, 8)})
 
     def records_of(self, subjects: Iterable[bytes]) -> list[bytes]:
         """Digests of the records about many jobs or groups."""
-        sql = "SELECT job, digest FROM records WHERE job IN ({})"
-        return self.ask(lambda db: [digest for _, (digest,) in _of_many(db, sql, subjects)])
+        sql = "SELECT DISTINCT job, digest FROM blobs WHERE substr(job, 1, 8) IN ({})"
+        return self.ask(lambda db: [digest for _, (digest,) in of_many(db, sql, subjects, 8)])
 
     def listed(self, jobs: Iterable[bytes]) -> set[bytes]:
         """Those of many jobs that are listed."""
-        return self.ask(lambda db: {job for job, _ in _of_many(db, "SELECT id, 1 FROM jobs WHERE id IN ({})", jobs)})
+        return self.ask(lambda db: {job for job, _ in of_many(db, "SELECT id, 1 FROM jobs WHERE id IN ({})", jobs)})
 
     def holds(self, digest: bytes, own: str | None) -> bool:
         """Whether a blob lies in a sealed pack or in the pack named `own`: then a commit there may omit it.
 
         Answers from what was read so far: a writer may miss a blob, but must not wait.
         """
-        sql = (
-            "SELECT 1 FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? AND (sealed OR name = ?) AND NOT damaged LIMIT 1"
-        )
+        sql = f"SELECT 1 FROM {OF_PACK} WHERE {AT_DIGEST} AND (sealed OR name = ?2) AND NOT damaged LIMIT 1"
         return self.ask(lambda db: db.execute(sql, (digest, own)).fetchone() is not None, stale=True)
 
     def digests_of_key(self, key: bytes) -> list[bytes]:
         """Blobs whose content has this other name, as far as read."""
-        return self.column("SELECT DISTINCT digest FROM keys WHERE key = ?", key, stale=True)
+        sql = "SELECT DISTINCT digest FROM blobs WHERE substr(key, 1, 8) = substr(?1, 1, 8) AND key = ?1"
+        return self.column(sql, key, stale=True)
 
     def open_packs(self) -> list[tuple[str, int, bytes]]:
         """(name, end of its last commit, that commit's hash) of every pack that is neither sealed nor damaged."""
@@ -327,53 +220,65 @@ class Index(Catalog):
         sql = f"SELECT kind, count(*), sum(length) FROM ({distinct}) GROUP BY kind ORDER BY kind"
         return self.ask(lambda db: db.execute(sql).fetchall())
 
+    def differences(self, other: "Index") -> list[str]:
+        """The names of the tables in which two indexes of the same packs differ, whatever numbers their rows have.
+
+        Rows are not kept: of each table the sum of their hashes is compared, in a pass that needs no memory.
+        """
+
+        def sums(index: Index) -> dict[str, tuple[int, int]]:
+            return index.ask(lambda db: {table: _sum(db.execute(f"SELECT {sql}")) for table, sql in _CONTENT.items()})
+
+        mine, others = sums(self), sums(other)
+        return [table for table in mine if mine[table] != others[table]]
+
     def content(self) -> dict[str, list]:
         """All that the index says of jobs and blobs, without row numbers, so that two indexes of the same packs are equal."""
-        name = "(SELECT name FROM packs WHERE packs.id = pack)"
-        queries = {"packs": "name, size, hash, synced, sealed, damaged, origin FROM packs", "records": "digest, job FROM records",
-                   "blobs": f"digest, {name}, frame, start, stored, raw, length, kind FROM blobs",
-                   "keys": f"key, digest, {name} FROM keys", "jobs": "* FROM jobs", "tags": "tag, job, created FROM tags",
-                   "earlier": "job, provider_job FROM earlier", "groups": "* FROM groups", "mapped": "* FROM mapped",
-                   "members": "* FROM members",
-                   "withheld": f"digest, {name}, job FROM withheld"}  # fmt: skip
-        return self.ask(
-            lambda db: {table: sorted(db.execute(f"SELECT {sql}").fetchall(), key=repr) for table, sql in queries.items()}
-        )
+        tables = _CONTENT | {"records": "DISTINCT digest, job FROM blobs WHERE job IS NOT NULL"}
+        return self.ask(lambda db: {table: sorted(db.execute(f"SELECT {sql}"), key=repr) for table, sql in tables.items()})
 
 
-_MANY = 500  # values in one question
-_PLACES = ("SELECT digest, name, kind, length, frame, stored, raw, start FROM blobs JOIN packs ON packs.id = pack "
-           "WHERE digest IN ({}) ORDER BY sealed DESC, name")  # fmt: skip
-_ROW = ", ".join(
-    f"jobs.{name}" for name in "id created provider backend status kind grp input calibration provider_job open body seal".split()
-)
-
-
+_FEW = 2_000  # jobs that are looked at one by one in a few milliseconds
+_CONTENT = {
+    "packs": "name, size, hash, synced, sealed, origin FROM packs",
+    "blobs": f"digest, name, frame, start, stored, raw, length, kind, key, job FROM {OF_PACK}",
+    "jobs": f"{JOB} FROM jobs",
+    "tags": "tag, job, created FROM tags",
+    "earlier": "job, provider_job FROM earlier",
+    "groups": "* FROM groups",
+    "mapped": "* FROM mapped",
+    "members": "* FROM members",
+    "withheld": "digest, name, job FROM withheld JOIN packs ON packs.id = pack",
+}
+_RECORDS = "SELECT DISTINCT digest FROM blobs WHERE substr(job, 1, 8) = substr(?1, 1, 8) AND job = ?1 ORDER BY digest"
+_PLACES = (f"SELECT digest, name, kind, length, frame, stored, raw, start FROM {OF_PACK} WHERE {AT_DIGESTS} "
+           "ORDER BY sealed DESC, name")  # fmt: skip
 _MEMBER = "grp, author, sequence, first, job, size, mapped, created, status, backend, error, replaces, seal"
 _NOT_REPLACED = "NOT EXISTS (SELECT 1 FROM members AS later WHERE later.replaces = members.job AND later.grp = members.grp)"
 _IN_ORDER = "ORDER BY author, sequence, first, job"
 
 
-def _of_many(db: sqlite3.Connection, sql: str, values: Iterable[bytes]) -> Iterator[tuple[bytes, tuple]]:
-    """(first column, the others) of all rows that a question about a list of values, of any length, finds."""
-    values = iter(values)
-    while part := list(islice(values, _MANY)):
-        for first, *others in db.execute(sql.format(", ".join("?" * len(part))), part):
-            yield first, tuple(others)
+def _rare(db: sqlite3.Connection, query: Query) -> str | None:
+    """Of several filters the one that the fewest jobs pass, where these are few: the others may all be common."""
+    filters, fewest, found = query.filters, _FEW, None
+    for column, value in filters.items() if len(filters) > 1 else ():
+        table = column.partition(".")[0]
+        sql = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {column} = ? LIMIT {fewest})"
+        number = db.execute(sql, (value,)).fetchone()[0]
+        if number < fewest:
+            fewest, found = number, column
+            if not number:
+                break
+    return found
 
 
-def _checked(columns: tuple) -> tuple:
-    check, columns = columns[-1], columns[:-1]
-    if check != seal(*columns):
-        raise Corrupt
-    return columns
-
-
-def _row(*columns) -> Row:
-    columns = _checked(columns)
-    fields = json.loads(columns[-1])
-    fields["created"], fields["tags"], fields["names"] = Timestamp(columns[1]), tuple(fields["tags"]), tuple(fields["names"])
-    return Row(**fields)
+def _sum(rows: Iterable[tuple]) -> tuple[int, int]:
+    """(number, sum of the hashes) of rows in any order."""
+    number = total = 0
+    for row in rows:
+        number += 1
+        total += hash(row)
+    return number, total
 
 
 def _range(prefix: str) -> tuple[bytes, bytes]:

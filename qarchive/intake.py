@@ -1,24 +1,21 @@
 """Intake: what packs hold, brought into the index's tables. Called with the index's lock held, inside a transaction."""
 
-import hashlib
-import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from . import codec, disk, model, pack, records
 from .errors import Damaged, NewerFormat, NotCanonical
-from .values import Link
+from .rows import JOB, job_columns, job_row, member_columns
+from .tables import AT_DIGEST, AT_DIGESTS, INDEXES, OF_PACK, Corrupt, entry_of, foreign_of, numbers_of, of_many, places, seal
 
 BATCH = 5_000  # records folded together
 BATCH_SIZE = 8 << 20  # and their bytes: decoded they take a multiple
-
-
-class Corrupt(Exception):
-    """The index contradicts itself; it is built again, and nobody outside sees this."""
+_REFOLDED = 1_000  # jobs folded together whose records are read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,27 +37,33 @@ class Known:
 
 
 class Intake:
-    """Records read in one transaction, folded into jobs a batch at a time."""
+    """Records read in one transaction, folded into jobs a batch at a time.
 
-    def __init__(self, db: sqlite3.Connection, packs: Path):
-        self.db, self.packs = db, packs
+    With `filling` the tables were empty and have no indexes yet: `finish` makes them. Until then jobs that come up again in
+    a later batch are put off, so that nothing has to be looked up.
+    """
+
+    def __init__(self, db: sqlite3.Connection, packs: Path, filling: bool = False):
+        self.db, self.packs, self.filling = db, packs, filling
         self.jobs: dict[bytes, dict[bytes, dict]] = {}
         self.count = self.size = 0
         self.blobs: list[tuple] = []
-        self.keys: list[tuple] = []
-        self.suspects: list[tuple[bytes, bytes, dict]] = []
+        self.suspects: list[tuple[int, bytes, bytes, dict]] = []
 
     def read(self, path: Path, known: Known | None) -> None:
         """Take in what a pack holds beyond what is known of it, or all of it where nothing is."""
         db = self.db
-        if known is None:
-            row = db.execute("INSERT INTO packs(name) VALUES (?)", (path.name,)).lastrowid
-            known = Known(row, 0, b"", 0, "", 0, 0)
-        row, size, synced, damaged, origin = known.id, known.size, known.synced, known.damaged, known.origin
-        commits = pack.sealed_commits(path) if size == 0 else None
-        sealed = commits is not None
-        suspect_from = None
+        commits = pack.sealed_commits(path) if known is None or known.size == 0 else None
         with open(path, "rb") as file:
+            if known is None:
+                row = db.execute("INSERT INTO packs(name) VALUES (?)", (path.name,)).lastrowid
+                known = Known(row, 0, b"", 0, "", 0, 0)
+            row, size, synced, damaged, origin = known.id, known.size, known.synced, known.damaged, known.origin
+            first, beyond = numbers_of(row)
+            last = db.execute("SELECT max(id) FROM blobs WHERE id >= ? AND id < ?", (first, beyond)).fetchone()[0]
+            self.next = first if last is None else last + 1
+            sealed = commits is not None
+            suspect_from = None
             for found in commits if sealed else pack.scan(path, size):
                 if type(found) is pack.Tail:
                     break
@@ -83,20 +86,31 @@ class Intake:
                         self.trust(row)
                     self.add(path, file, row, found, suspect=suspect_from is not None, foreign=origin is not None)
                 size = found.offset + found.length
-        if sealed:
-            size = os.path.getsize(path)
-        hashed = pack.read_hash(path, size) if size else b""
+            if sealed:
+                size = os.fstat(file.fileno()).st_size
+            file.seek(max(size - 32, 0))
+            hashed = file.read(32) if size else b""
         columns = size, hashed, synced, disk.boot(), int(sealed), int(damaged), origin
         fields = "size = ?, hash = ?, synced = ?, boot = ?, sealed = ?, damaged = ?, origin = ?, seal = ?"
         sql = f"UPDATE packs SET {fields} WHERE id = ?"
-        db.execute(sql, (*columns, seal(path.name, row, *columns), row))
+        db.execute(sql, (*columns, seal((path.name, row, *columns)), row))
 
     def add(self, path: Path, file, row: int, commit: pack.Commit, suspect: bool, foreign: bool) -> None:
         """Take in one commit: the places of its blobs and the content of its records."""
-        self.blobs += [(e.digest, row, e.frame, e.start, e.stored, e.raw, e.length, e.kind) for e in commit.entries]
-        if not foreign:  # a stranger's key could make our next job refer to another circuit than it ran
-            self.keys += [(e.key, e.digest, row) for e in commit.entries if e.key]
-        for entry, record in self.records(path, file, row, commit.entries):
+        jobs: dict[bytes, bytes] = {}
+        entries = [entry for entry in commit.entries if entry.kind == pack.RECORD]
+        known = {} if self.filling or foreign or suspect else self.known_records([entry.digest for entry in entries])
+        for entry, data in read_all(file, path, entries):
+            if entry.digest in known and not isinstance(data, Damaged):
+                jobs[entry.digest] = known[entry.digest]  # it takes part already, as one of this archive's own
+                continue
+            try:
+                if isinstance(data, Damaged):
+                    raise data
+                record = codec.decode(data)
+            except (Damaged, NotCanonical, NewerFormat) as error:
+                self.damage(row, entry.frame, entry.stored, f"a record: {error}")
+                continue
             if (reason := records.wrong(record)) is not None:
                 self.damage(row, entry.frame, entry.stored, f"record {entry.digest.hex()}: {reason}")
                 continue
@@ -106,27 +120,23 @@ class Intake:
                 continue
             job = records.subject_of(entry.digest, record)
             if suspect:
-                self.suspects.append((entry.digest, job, record))
+                self.suspects.append((row, entry.digest, job, record))
                 self.db.execute("INSERT OR IGNORE INTO withheld VALUES (?, ?, ?)", (entry.digest, row, job))
             else:
+                jobs[entry.digest] = job
                 self.take(entry.digest, job, record)
                 self.size += entry.length
-            if self.size >= BATCH_SIZE:
-                self.fold()
-        if self.count >= BATCH:
+        # A stranger's key could make our next job refer to another circuit than it ran.
+        self.blobs += [(number, e.digest, e.frame, e.start, e.stored, e.raw, e.length, e.kind, None if foreign else e.key,
+                        jobs.get(e.digest)) for number, e in enumerate(commit.entries, self.next)]  # fmt: skip
+        self.next += len(commit.entries)
+        if self.size >= BATCH_SIZE or self.count >= BATCH or len(self.blobs) >= 10 * BATCH:
             self.fold()
 
-    def records(self, path: Path, file, row: int, entries: Iterable[pack.Entry]) -> Iterator[tuple[pack.Entry, Any]]:
-        """The readable records of a commit, decoded."""
-        for entry, data in read_all(file, path, [entry for entry in entries if entry.kind == pack.RECORD]):
-            try:
-                if isinstance(data, Damaged):
-                    raise data
-                record = codec.decode(data)
-            except (Damaged, NotCanonical, NewerFormat) as error:
-                self.damage(row, entry.frame, entry.stored, f"a record: {error}")
-                continue
-            yield entry, record
+    def known_records(self, digests: list[bytes]) -> dict[bytes, bytes]:
+        """{record: what it is about} of those that take part already, and stand in a pack of the archive's own."""
+        sql = f"SELECT digest, job FROM {OF_PACK} WHERE {AT_DIGESTS} AND job IS NOT NULL AND origin IS NULL AND NOT damaged"
+        return {digest: job for digest, (job,) in of_many(self.db, sql, digests, 8)}
 
     def damage(self, row: int, at: int, length: int, reason: str) -> None:
         self.db.execute("INSERT INTO damage VALUES (?, ?, ?, ?)", (row, at, length, reason))
@@ -137,50 +147,96 @@ class Intake:
 
     def trust(self, row: int) -> None:
         """The suspect records of the pack were on the disk before the damage: they stand."""
+        self.fold()
         self.db.execute("DELETE FROM withheld WHERE pack = ?", (row,))
-        for suspect in self.suspects:
-            self.take(*suspect)
+        for row, digest, job, record in self.suspects:
+            sql = "UPDATE blobs SET job = ? WHERE id >= ? AND id < ? AND digest = ?"
+            self.db.execute(sql, (job, *numbers_of(row), digest))
+            self.take(digest, job, record)
         self.suspects = []
 
     def fold(self) -> None:
-        """Fold all records taken so far with those that the index had, and write the rows of jobs and groups."""
+        """Fold all records taken so far with those that the index had, and write the rows of blobs, jobs and groups."""
         db = self.db
-        db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?)", sorted(self.blobs))
-        db.executemany("INSERT OR IGNORE INTO keys VALUES (?, ?, ?)", self.keys)
+        known = self.put_off() if self.filling else self.known_of(self.jobs)
+        db.executemany("INSERT INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.blobs)
         shared = db.execute("SELECT 1 FROM packs WHERE origin IS NOT NULL").fetchone() is not None
-        new, rows, tags, earlier, members = [], [], [], [], []
+        missing = [digest for job, digests in known.items() for digest in digests - self.jobs[job].keys()]
+        values = self.values(missing)
+        lost = [(digest,) for digest in missing if digest not in values]  # damaged since it was read: `verify` says so
+        db.executemany(f"UPDATE blobs SET job = NULL WHERE {AT_DIGEST}", lost)
+        rows, tags, earlier, members = [], [], [], []
         for job, about in self.jobs.items():
-            known = {digest for (digest,) in db.execute("SELECT digest FROM records WHERE job = ?", (job,))}
-            new += [(digest, job) for digest in about.keys() - known]
-            for digest in known - about.keys():
-                try:
-                    about[digest] = self.record(digest)
-                except (Damaged, NotCanonical):
-                    pass  # damaged since it was read: `verify` says so, and the job is what its other records say
+            for digest in known.get(job, ()):
+                if digest in values:
+                    about.setdefault(digest, values[digest])
             if of_group := {digest: record for digest, record in about.items() if records.is_of_group(record)}:
                 self.group(job, of_group)
             if len(of_group) == len(about):
                 continue
-            if known:
+            if job in known:
                 self.unlist(job)
             folded = model.fold(job, about, foreign_of(db, about) if shared else frozenset())
             if folded.removed:
-                db.execute("DELETE FROM jobs WHERE id = ?", (job,))
                 continue
             fields = model.summary(folded)
-            rows.append(_row_of(fields))
+            rows.append(job_columns(fields))
             if len(folded.attempts) > 1:
                 ids = {attempt.provider_job for attempt in folded.attempts} - {None, fields["provider_job"]}
                 earlier += [(job, provider_job) for provider_job in ids]
-            tags += [(tag, job, fields["created"].ns) for tag in fields["tags"]]
+            created = fields["created"].ns
+            tags += [(tag, created, job) for tag in fields["tags"]]
             if folded.record is not None and "member" in folded.record:
-                members.append(_member_of(folded.record["member"], fields))
-        db.executemany("INSERT OR IGNORE INTO records VALUES (?, ?)", sorted(new))
-        db.executemany("REPLACE INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", sorted(rows, key=lambda row: row[0]))
-        db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?)", tags)
+                members.append(member_columns(folded.record["member"], fields))
+        db.executemany(f"INSERT INTO jobs VALUES (NULL{', ?' * 13})", rows)
+        db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?)", sorted(tags))
         db.executemany("INSERT OR IGNORE INTO earlier VALUES (?, ?)", earlier)
         db.executemany("REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", members)
-        self.blobs, self.keys, self.jobs, self.count, self.size = [], [], {}, 0, 0
+        self.blobs, self.jobs, self.count, self.size = [], {}, 0, 0
+
+    def known_of(self, jobs: Iterable[bytes]) -> dict[bytes, set[bytes]]:
+        """{job or group: its records that take part}, of those of many of which there are any."""
+        known: dict[bytes, set[bytes]] = {}
+        for job, (digest,) in of_many(self.db, "SELECT job, digest FROM blobs WHERE substr(job, 1, 8) IN ({})", jobs, 8):
+            known.setdefault(job, set()).add(digest)
+        return known
+
+    def put_off(self) -> dict[bytes, set[bytes]]:
+        """Set aside the jobs that earlier batches had records of: they are folded by `finish`. None remain that are known."""
+        prefixes = {job[:8] for job in self.jobs}
+        seen = {prefix for prefix, _ in of_many(self.db, "SELECT prefix, 1 FROM temp.seen WHERE prefix IN ({})", prefixes, 8)}
+        again = [job for job in self.jobs if job[:8] in seen]
+        self.db.executemany("INSERT OR IGNORE INTO temp.again VALUES (?)", zip(again))
+        for job in again:
+            del self.jobs[job]
+        self.db.executemany("INSERT INTO temp.seen VALUES (?)", zip(prefixes - seen))
+        return {}
+
+    def begin(self) -> None:
+        """Make room for what is remembered while the tables are filled."""
+        self.db.execute("CREATE TEMP TABLE seen(prefix BLOB PRIMARY KEY) WITHOUT ROWID")
+        self.db.execute("CREATE TEMP TABLE again(job BLOB PRIMARY KEY) WITHOUT ROWID")
+
+    def finish(self) -> None:
+        """Make the indexes of tables that were filled, and fold the jobs that came up more than once."""
+        for sql in filter(None, map(str.strip, INDEXES.split(";"))):
+            self.db.execute(sql)
+        self.filling = False
+        self.refold(job for (job,) in self.db.execute("SELECT job FROM temp.again").fetchall())
+        self.db.execute("DROP TABLE temp.seen")
+        self.db.execute("DROP TABLE temp.again")
+
+    def refold(self, jobs: Iterable[bytes]) -> None:
+        """Fold jobs and groups by the records that the index has of them, and forget those of which it has none."""
+        self.fold()
+        jobs = iter(jobs)
+        while part := list(islice(jobs, _REFOLDED)):
+            for job in part:
+                self.unlist(job)
+                self.db.execute("DELETE FROM groups WHERE id = ?", (job,))
+                self.db.execute("DELETE FROM mapped WHERE grp = ?", (job,))
+            self.jobs = {job: {} for job in part}
+            self.fold()
 
     def group(self, group: bytes, about: dict[bytes, dict]) -> None:
         """Write a group's rows."""
@@ -189,19 +245,25 @@ class Intake:
         if root is not None:
             removed = records.is_removed(about)
             columns = group, root["name"], root["archive"], root["number"], int(removed)
-            db.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)", (*columns, seal(*columns)))
+            db.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)", (*columns, seal(columns)))
         ends: dict[tuple, int] = {}
         for record in about.values():
             if record["type"] == "mapped":
                 of = group, record["author"], record["sequence"]
                 ends[of] = max(ends.get(of, 0), record["circuits"])
-        rows = [(*of, circuits, seal(*of, circuits)) for of, circuits in ends.items()]
+        rows = [(*of, circuits, seal((*of, circuits))) for of, circuits in ends.items()]
         db.executemany("REPLACE INTO mapped VALUES (?, ?, ?, ?, ?)", rows)
 
     def unlist(self, job: bytes) -> None:
-        """Take out what listings find a job by, but for its row."""
-        for table in ("tags", "earlier", "members"):
-            self.db.execute(f"DELETE FROM {table} WHERE job = ?", (job,))
+        """Take a job out of all that lists it."""
+        found = self.db.execute(f"SELECT {JOB} FROM jobs WHERE id = ?", (job,)).fetchone()
+        if found is not None:
+            row = job_row(found)
+            tags = [(tag, *row.place) for tag in row.tags]
+            self.db.executemany("DELETE FROM tags WHERE tag = ? AND created = ? AND job = ?", tags)
+            self.db.execute("DELETE FROM jobs WHERE id = ?", (job,))
+        self.db.execute("DELETE FROM earlier WHERE job = ?", (job,))
+        self.db.execute("DELETE FROM members WHERE job = ?", (job,))
 
     def record(self, digest: bytes) -> Any:
         """The value of a blob that the index knows. Raises Corrupt where it can be read nowhere, Damaged, NotCanonical."""
@@ -216,27 +278,48 @@ class Intake:
                 damage = error
         raise damage or Corrupt
 
-    def forget(self, row: int) -> None:
+    def values(self, digests: list[bytes]) -> dict[bytes, Any]:
+        """The values of many blobs; those that are damaged are left out. Raises Corrupt where one can be read nowhere."""
+        found: dict[bytes, Any] = {}
+        by_pack: dict[str, list[pack.Entry]] = {}
+        sql = f"SELECT digest, name, kind, length, frame, stored, raw, start FROM {OF_PACK} WHERE {AT_DIGESTS}"
+        for digest, (name, *place) in of_many(self.db, sql, digests, 8):
+            if digest not in found:
+                found[digest] = None
+                by_pack.setdefault(name, []).append(entry_of(digest, *place))
+        for name, entries in by_pack.items():
+            try:
+                with open(self.packs / name, "rb") as file:
+                    for entry, data in read_all(file, self.packs / name, sorted(entries, key=lambda e: (e.frame, e.start))):
+                        found[entry.digest] = data
+            except FileNotFoundError:
+                continue  # another pack may have them
+        values = {}
+        for digest in digests:
+            data = found.get(digest)
+            try:
+                values[digest] = codec.decode(data) if type(data) is bytes else self.record(digest)
+            except (Damaged, NotCanonical):
+                continue
+        return values
+
+    def forget(self, known: Known) -> None:
         """Take a pack out; its records go where no other pack has them."""
         db = self.db
-        elsewhere = "SELECT 1 FROM blobs WHERE digest = b.digest AND pack != b.pack"
-        sql = f"SELECT digest FROM blobs AS b WHERE pack = ? AND kind = ? AND NOT EXISTS ({elsewhere})"
-        gone = db.execute(sql, (row, pack.RECORD)).fetchall()
-        jobs = {job for digest in gone for (job,) in db.execute("SELECT job FROM records WHERE digest = ?", digest)}
-        if db.execute("SELECT 1 FROM packs WHERE origin IS NOT NULL").fetchone():  # what stays may be foreign from now on
-            of_pack = "SELECT DISTINCT job FROM records JOIN blobs USING (digest) WHERE pack = ?"
-            jobs.update(job for (job,) in db.execute(of_pack, (row,)).fetchall())
-        db.executemany("DELETE FROM records WHERE digest = ?", gone)
-        for table in ("blobs", "keys", "damage", "withheld"):
-            db.execute(f"DELETE FROM {table} WHERE pack = ?", (row,))
-        db.execute("DELETE FROM packs WHERE id = ?", (row,))
-        for job in jobs:
-            db.execute("DELETE FROM jobs WHERE id = ?", (job,))
-            db.execute("DELETE FROM groups WHERE id = ?", (job,))
-            db.execute("DELETE FROM mapped WHERE grp = ?", (job,))
-            self.unlist(job)
-            if db.execute("SELECT 1 FROM records WHERE job = ?", (job,)).fetchone():
-                self.jobs.setdefault(job, {})
+        first, beyond = numbers_of(known.id)
+        shared = db.execute("SELECT 1 FROM packs WHERE origin IS NOT NULL").fetchone() is not None
+        table, own = "blobs", ""
+        if shared and known.origin is None:  # what other archives have, too, is theirs from now on
+            table, own = OF_PACK, "AND origin IS NULL"
+        sql = (f"SELECT 1 FROM {table} WHERE substr(digest, 1, 8) = substr(gone.digest, 1, 8) AND digest = gone.digest "
+               f"AND job IS NOT NULL AND NOT (blobs.id >= ?1 AND blobs.id < ?2) {own}")  # fmt: skip
+        sql = f"SELECT DISTINCT job FROM blobs AS gone WHERE id >= ?1 AND id < ?2 AND job IS NOT NULL AND NOT EXISTS ({sql})"
+        jobs = [job for (job,) in db.execute(sql, (first, beyond)).fetchall()]
+        db.execute("DELETE FROM blobs WHERE id >= ? AND id < ?", (first, beyond))
+        for table in ("damage", "withheld"):
+            db.execute(f"DELETE FROM {table} WHERE pack = ?", (known.id,))
+        db.execute("DELETE FROM packs WHERE id = ?", (known.id,))
+        self.refold(jobs)
 
     def settle(self) -> None:
         """Withheld records whose blobs have turned up, here or in another pack, take their place."""
@@ -247,6 +330,7 @@ class Intake:
                 continue  # it stays withheld
             if self.complete(record):
                 self.db.execute("DELETE FROM withheld WHERE digest = ?", (digest,))
+                self.db.execute(f"UPDATE blobs SET job = ?2 WHERE {AT_DIGEST}", (digest, job))
                 self.take(digest, job, record)
         self.fold()
 
@@ -272,12 +356,6 @@ def _origin(file, path: Path, entry: pack.Entry) -> str:
     except (Damaged, NotCanonical, NewerFormat, KeyError, TypeError):
         return ""
     return found if type(found) is str else ""
-
-
-def foreign_of(db: sqlite3.Connection, digests: Iterable[bytes]) -> frozenset[bytes]:
-    """Those records that stand in bundles alone, and in no pack of the archive's own."""
-    own = "SELECT 1 FROM blobs JOIN packs ON packs.id = pack WHERE digest = ? AND origin IS NULL LIMIT 1"
-    return frozenset(digest for digest in digests if db.execute(own, (digest,)).fetchone() is None)
 
 
 def as_read(path: Path, known: Known, compared: bool = False) -> bool:
@@ -317,42 +395,3 @@ def read_all(file, path: Path, entries: Iterable[pack.Entry]) -> Iterator[tuple[
             yield entry, error
         else:
             yield entry, data
-
-
-def places(db: sqlite3.Connection, packs: Path, digest: bytes) -> list[tuple[Path, pack.Entry]]:
-    """Everywhere a blob lies, sealed packs first."""
-    found = db.execute("SELECT name, kind, length, frame, stored, raw, start FROM blobs JOIN packs ON packs.id = pack "
-                       "WHERE digest = ? ORDER BY sealed DESC, name", (digest,)).fetchall()  # fmt: skip
-    if not all(type(number) is int and number >= 0 for row in found for number in row[2:]):
-        raise Corrupt
-    return [(packs / name, pack.Entry(kind, digest, length, None, frame, stored, raw, start))
-            for name, kind, length, frame, stored, raw, start in found]  # fmt: skip
-
-
-def seal(*columns: Any) -> bytes:
-    """The check of a row, over all its columns."""
-    return hashlib.sha256(repr(columns).encode("utf-8", "surrogatepass")).digest()[:8]
-
-
-def _row_of(fields: dict[str, Any]) -> tuple:
-    body = json.dumps(
-        {key: _jsonable(value) for key, value in fields.items() if key not in ("created", "open")},
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
-    links = [fields[name] and fields[name].digest for name in ("input", "calibration")]
-    columns = (fields["id"], fields["created"].ns, fields["provider"], fields["backend"], fields["status"], fields["kind"],
-               fields["group"], *links, fields["provider_job"], int(fields["open"]), body)  # fmt: skip
-    return *columns, seal(*columns)
-
-
-def _member_of(place: Any, fields: dict[str, Any]) -> tuple:
-    replaces = place.get("replaces")
-    columns = (place["group"].digest, place["author"], place["sequence"], place["first"], fields["id"], fields["size"],
-               int(place.get("mapped", False)), fields["created"].ns, fields["status"], fields["backend"], fields["error"],
-               replaces and replaces.digest)  # fmt: skip
-    return *columns, seal(*columns)
-
-
-def _jsonable(value: Any) -> Any:
-    return value.hex() if type(value) is bytes else str(value) if type(value) is Link else value

@@ -1,5 +1,7 @@
 """The lease of a pack: who may append to it. One writer a pack, so that writers share no lock.
 
+Where flock keeps nobody out, each lease is of a new pack, and nobody resumes it.
+
 `spec/format.md`, "Writing", is the contract; the order of calls in `Lease.append`, `Lease.sync` and `Lease.seal` is the
 promise that nothing acknowledged is lost.
 """
@@ -14,7 +16,8 @@ from pathlib import Path
 import zstandard
 from filelock import FileLock, Timeout
 
-from . import disk, pack
+from . import disk, owner, pack
+from .locks import announce
 
 ABANDONED = ".abandoned"  # beside a pack: a sync of it failed, so nobody resumes it
 
@@ -25,11 +28,12 @@ class Lease:
     """One open pack and the right to append to it, until it is sealed, given up or the process ends.
 
     `end` is where its last commit ended, and up to `synced` it would survive a power cut. One thread at a time may append;
-    any may sync meanwhile.
+    any may sync meanwhile. Of a lease without a lock the folder `noted` says whose it is.
     """
 
-    def __init__(self, path: Path, lock: FileLock | None, fd: int, end: int):
+    def __init__(self, path: Path, lock: FileLock | None, fd: int, end: int, noted: Path | None = None):
         self._process, self._fd, self._lock, self._id = os.getpid(), fd, lock, pack.pack_id(path)
+        self._noted = noted
         self.path, self.end, self.synced = path, end, 0
         self._blobs = 0  # appended through this lease
         self._syncing = threading.Lock()
@@ -46,6 +50,8 @@ class Lease:
 
     def append(self, blobs: list[pack.Blob]) -> None:
         """Write one commit. It is not yet on the disk: `sync` is. After any exception the pack must be given up."""
+        if self._noted:
+            self.sync()  # a file server may get later bytes first: of two commits on their way the first would look damaged
         data = pack.build(self._id, self.end, self.synced, blobs, self._compressor)
         disk.append(self._fd, data)
         self.end += len(data)
@@ -76,8 +82,13 @@ class Lease:
             raise
 
     def seal(self) -> None:
-        """End the pack with its trailer. Others rely on a seal they can see, so what stands before it is on the disk first,
-        and so is the trailer before its last eight bytes, which make it one."""
+        """End the pack with its trailer, and the lease. Raises OSError; then the pack must be given up."""
+        self._end()
+        self._leave()
+
+    def _end(self) -> None:
+        """Others rely on a seal they can see, so what stands before it is on the disk first, and so is the trailer before its
+        last eight bytes, which make it one."""
         self.sync()
         commits, content = [], hashlib.sha256()
         for found in pack.scan(self.path):
@@ -96,10 +107,18 @@ class Lease:
             disk.sync(self._fd)
         except OSError:
             pass  # others may have seen the seal, so it stays; should a power cut take it, the pack is an open one again
-        self.release()
 
     def release(self) -> None:
-        """Leave the pack as it is, for the next writer. An empty one leaves no file behind."""
+        """Leave the pack as it is, for the next writer. One that nobody may resume is sealed, so that others can rely on it."""
+        if self._noted and self.end and self._fd >= 0:
+            try:
+                self._end()
+            except OSError:
+                pass  # it stays open; `verify` tells of what is wrong in it
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close the file and let go of the lock. An empty pack leaves no file behind."""
         with self._syncing:
             fd, self._fd = self._fd, -1
         if fd < 0:
@@ -111,6 +130,8 @@ class Lease:
             self._lock.release()
             if self.end == 0:
                 Path(self._lock.lock_file).unlink(missing_ok=True)
+        if self._noted and self.end == 0:
+            owner.remove(self._noted, self.name)
 
     def give_up(self) -> bool:
         """Leave the pack after a failure. Whether all its commits are on the disk.
@@ -129,7 +150,7 @@ class Lease:
         elif not _abandon(self.path) and self._lock is not None:
             _kept.append(self._lock)
             self._lock = None
-        self.release()
+        self._leave()
         return self.synced >= self.end
 
     def forget(self) -> None:
@@ -139,40 +160,48 @@ class Lease:
 
     def __del__(self):
         if self._process == os.getpid():
-            self.release()
+            self._leave()
 
 
 def acquire(packs: Path, locks: Path, quarantine: Path, candidates: Iterable[tuple[str, int, bytes]], shared: bool) -> Lease:
     """The lease of the first free open pack, or of a new one.
 
-    `candidates` are (name, end of a whole commit, its hash) of packs believed open. On a file system where flock cannot be
-    trusted (`shared` is False) a new pack is taken and nobody's is resumed. Raises OSError.
+    `candidates` are (name, end of a whole commit, its hash) of packs believed open. Where flock cannot be trusted (`shared` is
+    False; asked after the candidates were listed) a new pack is taken and nobody's is resumed. Raises OSError.
     """
     for candidate in candidates if shared else ():
         if (lease := resume(packs, locks, quarantine, candidate)) is not None:
             return lease
     path = packs / f"{secrets.token_hex(16)}.pack"
-    lock = None
     if shared:
         lock = _lock(locks, path.name)
         lock.acquire(blocking=False)
-    return Lease(path, lock, disk.create(path), 0)
+        return Lease(path, lock, disk.create(path), 0)
+    announce(locks)  # before others can see the pack, and find its lock free
+    owner.write(locks, path.name)
+    return Lease(path, None, disk.create(path), 0, locks)
 
 
-def resume(packs: Path, locks: Path, quarantine: Path, candidate: tuple[str, int, bytes]) -> Lease | None:
-    """The lease of one open pack; None where somebody has it, or it cannot be resumed. Raises OSError."""
+def resume(packs: Path, locks: Path, quarantine: Path, candidate: tuple[str, int, bytes], shared: bool = True) -> Lease | None:
+    """The lease of one open pack; None where somebody has it, or it cannot be resumed. Raises OSError.
+
+    Where flock cannot be trusted (`shared` is False) none is taken: whoever asks has the user's word that nobody writes.
+    """
     name, end, hashed = candidate
-    lock = _lock(locks, name)
+    lock = _lock(locks, name) if shared else None
     try:
-        lock.acquire(blocking=False)
+        if lock is not None:
+            lock.acquire(blocking=False)
     except Timeout:
         return None
     lease = None
     try:
         lease = _resume(packs / name, lock, end, hashed, quarantine)
     finally:
-        if lease is None:
+        if lease is None and lock is not None:
             lock.release()
+    if lease is not None:
+        owner.remove(locks, name)  # of a time in which flock could not be trusted here, and which the user has ended
     return lease
 
 
@@ -191,7 +220,7 @@ def _lock(locks: Path, name: str) -> FileLock:
     return FileLock(locks / f"{name}.lock", thread_local=False, fallback_to_soft=False)
 
 
-def _resume(path: Path, lock: FileLock, end: int, hashed: bytes, quarantine: Path) -> Lease | None:
+def _resume(path: Path, lock: FileLock | None, end: int, hashed: bytes, quarantine: Path) -> Lease | None:
     """The lease of a pack whose lock is held, its torn tail moved aside; None where it cannot be resumed."""
     if path.with_suffix(ABANDONED).exists() or not path.exists():
         return None

@@ -69,8 +69,8 @@ class Library:
             raise Ambiguous(prefix, [digest.hex() for digest in found])
         return self._store.get(found[0])
 
-    def _job(self, digest: bytes, row=None) -> Job:
-        return Job(self._store, digest, self._recorder, row)
+    def _job(self, digest: bytes) -> Job:
+        return Job(self._store, digest, self._recorder)
 
     def _resolve(self, reference: str) -> bytes:
         index = self._store.index
@@ -122,15 +122,16 @@ class Jobs:
 
     def pages(self, size: int = PAGE) -> Iterator[list[Job]]:
         """Lists of at most `size` jobs. A job that is added meanwhile shows up in none of them or in one."""
-        self._library._recorder.settle()
+        store, recorder = self._library._store, self._library._recorder
+        recorder.settle()
         left = self._limit
         after = None
         while left is None or left > 0:
-            rows = self._library._store.index.rows(self._query, size if left is None else min(size, left), after)
+            rows = store.index.rows(self._query, size if left is None else min(size, left), after)
             if not rows:
                 return
-            yield [self._library._job(bytes.fromhex(row.id), row) for row in rows]
-            after = (rows[-1].created.ns, bytes.fromhex(rows[-1].id))
+            yield [Job(store, row.place[1], recorder, row) for row in rows]
+            after = rows[-1].place
             left = None if left is None else left - len(rows)
 
     def __iter__(self) -> Iterator[Job]:

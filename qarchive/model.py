@@ -3,7 +3,7 @@
 It uses no clock and no order of arrival, so merging two archives is the union of their records.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -82,9 +82,8 @@ class Attempt:
 
     @cached_property
     def status(self) -> str:
-        words = [record["status"] for _, record in self.counting if record.get("status") in RANK]
-        if self.record and self.record.get("status") in RANK:
-            words.append(self.record["status"])
+        told = [record.get("status") for _, record in self.counting] + [self.record.get("status") if self.record else None]
+        words = [word for word in told if type(word) is str and word in RANK]  # records of other types may have any there
         return max(words, key=RANK.__getitem__, default="UNKNOWN")
 
     @cached_property
@@ -129,17 +128,17 @@ class Folded:
     removed: bool = False  # from this archive
     foreign: bool = False  # it was made in another archive
 
-    @property
+    @cached_property
     def current(self) -> Attempt | None:
         """The attempt that speaks for the job."""
-        return max(self.attempts, key=lambda attempt: attempt.order, default=None)
+        return _speaker(self.attempts)
 
     @property
     def pending(self) -> Attempt | None:
         """The attempt to ask its provider about, None where there is none: of this archive's own the one that speaks, whatever
         others say of it, until its end was seen here."""
         own = [attempt.mine for attempt in self.attempts if not attempt.is_foreign]
-        found = max(own, key=lambda attempt: attempt.order, default=None) if own else self.current
+        found = _speaker(own) if own else self.current
         return found if found is not None and found.status not in TERMINAL else None
 
     @property
@@ -177,6 +176,11 @@ class Folded:
         current = self.current
         sources = [current.record, current.outcome] if current else []
         return [gap for source in sources if source for gap in source.get("gaps", ())]
+
+
+def _speaker(attempts: Sequence[Attempt]) -> Attempt | None:
+    """The attempt of several that speaks for their job; None where there is none."""
+    return attempts[0] if len(attempts) == 1 else max(attempts, key=lambda attempt: attempt.order, default=None)
 
 
 def fold(job: bytes, records: Mapping[bytes, Mapping[str, Any]], foreign: frozenset[bytes] = frozenset()) -> Folded:

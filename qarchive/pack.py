@@ -311,6 +311,25 @@ def commit_at(path: Path, offset: int, end: int, pack: bytes | None = None) -> C
         return _commit(file, path, pack or pack_id(path), offset, end)
 
 
+def looks_brief(path: Path) -> bool:
+    """Whether a pack seems to end with a trailer that leaves its directories to the headers. One look; nothing is checked."""
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(max(size - _END.size, 0))
+        length = trailer_length(file.read(_END.size))
+        if length is None or length > size:
+            return False
+        file.seek(size - length + _PREFIX.size)
+        body = msgpack.Unpacker(max_buffer_size=0)
+        body.feed(file.read(min(length, 1 << 10)))
+    try:
+        for _ in range(body.read_array_header() - 1):
+            body.skip()
+        return body.read_array_header() > 0 and body.read_array_header() == 3
+    except (ValueError, msgpack.UnpackException):
+        return False
+
+
 def read_hash(path: Path, end: int) -> bytes:
     """The hash that ends the commit which ends at byte `end`."""
     with open(path, "rb") as file:

@@ -65,8 +65,8 @@ def _shown_names(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "author", member.get("author", "")
 
 
-def _is(*kinds: type) -> Callable[[Any], bool]:
-    return lambda value: type(value) in kinds
+def _fits(value: Any, form: type | Callable[[Any], bool]) -> bool:
+    return type(value) is form if type(form) is type else form(value)
 
 
 def _number(value: Any) -> bool:
@@ -74,33 +74,34 @@ def _number(value: Any) -> bool:
 
 
 def _texts(value: Any) -> bool:
-    return type(value) is list and all(type(item) is str for item in value)
+    return type(value) is list and _STR.issuperset(map(type, value))
 
 
-def _map_of(needed: tuple[str, ...] = (), /, **fields: Callable[[Any], bool]) -> Callable[[Any], bool]:
+def _map_of(needed: tuple[str, ...] = (), /, **fields: type | Callable[[Any], bool]) -> Callable[[Any], bool]:
     """A map with text keys that has the needed fields; those that it has of `fields` must be as they say."""
     return lambda value: (
         _texts_keys(value)
         and all(name in value for name in needed)
-        and all(name not in value or fits(value[name]) for name, fits in fields.items())
+        and all(name not in fields or _fits(item, fields[name]) for name, item in value.items())
     )
 
 
 def _texts_keys(value: Any) -> bool:
-    return type(value) is dict and all(type(key) is str for key in value)
+    return type(value) is dict and _STR.issuperset(map(type, value))
 
 
-_text, _link, _time, _bytes = _is(str), _is(Link), _is(Timestamp), _is(bytes)
+_STR = frozenset({str})
+_text, _link, _time, _bytes = str, Link, Timestamp, bytes
 _error = _map_of(("type", "message"), type=_text, message=_text)
 _gap = _map_of(("what", "reason"), what=_text, reason=_text)
 _labels = _map_of(group=_text, tags=_texts, params=_texts_keys)
 _member = _map_of(("group", "author", "sequence", "first"), group=_link, author=_text, sequence=_number, first=_number,
-                  mapped=_is(bool), replaces=_link)  # fmt: skip
-_prepared = _map_of(("backend",), backend=_link, calibration=_link, remote=_is(bool))
+                  mapped=bool, replaces=_link)  # fmt: skip
+_prepared = _map_of(("backend",), backend=_link, calibration=_link, remote=bool)
 
 
 def _links(value: Any) -> bool:
-    return type(value) is list and all(map(_link, value))
+    return type(value) is list and all(type(item) is _link for item in value)
 
 
 def _gaps(value: Any) -> bool:
@@ -112,7 +113,7 @@ def _shots(value: Any) -> bool:
 
 
 # What each field must be: those that a record must have, then those that it may have.
-_FIELDS: dict[str, tuple[dict[str, Callable], dict[str, Callable]]] = {
+_FIELDS: dict[str, tuple[dict[str, type | Callable], dict[str, type | Callable]]] = {
     "job": (
         {
             "provider": _text,
@@ -188,11 +189,12 @@ def wrong(record: Any) -> str | None:
     required, optional = _FIELDS.get(record["type"], _OF_EITHER)
     if "job" in optional and "job" not in record and "group" not in record:
         return f"a record of type {record['type'][:64]!r} without job"
-    for name, fits in (*required.items(), *optional.items()):
-        if name not in record:
-            if name in required:
-                return f"a record of type {record['type'][:64]!r} without {name}"
-        elif not fits(record[name]):
+    if not record.keys() >= required.keys():
+        name = next(name for name in required if name not in record)
+        return f"a record of type {record['type'][:64]!r} without {name}"
+    for name, value in record.items():
+        form = required.get(name) or optional.get(name)
+        if form is not None and type(value) is not form and not _fits(value, form):
             return f"a record of type {record['type'][:64]!r} whose {name} is of another type"
     return None
 

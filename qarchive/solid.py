@@ -14,7 +14,8 @@ COMMIT_BLOBS = 1 << 15
 
 
 class Writer:
-    """A pack on its way into a file of its own. `add` writes commits, `seal` ends it; nothing else writes to the file.
+    """A pack on its way into a file of its own, which is open for binary writing. `add` writes commits, `seal` ends it; nothing
+    else writes to the file.
 
     A `brief` one is smaller, and to list what it holds takes one read a commit.
     """
@@ -37,17 +38,15 @@ class Writer:
     def _append(self, data: bytes) -> None:
         if self._brief:
             self._commits.append(pack.Commit(self.end, len(data), 0, (), b""))
-        self._file.write(data)
+        disk.append(self._file.fileno(), data)
         self._content.update(data)
         self.end += len(data)
 
     def seal(self) -> str:
         """End it with its trailer, on the disk; the content's hash, by which remotes call it."""
-        self._file.flush()
         commits = self._commits
         if not self._brief:
             commits = [found for found in pack.scan(self._path, pack=self._id) if type(found) is pack.Commit]
-        self._file.write(pack.build_trailer(self._id, self.end, self._content.digest(), commits, self._brief))
-        self._file.flush()
+        disk.append(self._file.fileno(), pack.build_trailer(self._id, self.end, self._content.digest(), commits, self._brief))
         disk.sync(self._file.fileno())
         return self._content.hexdigest()

@@ -5,18 +5,20 @@ import json
 import os
 import queue
 import secrets
+import socket
 import threading
 import time
 import warnings
 import weakref
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
-from filelock import FileLock
-
-from . import codec, disk, lease, pack
+from . import codec, disk, filesystem, lease, owner, pack
+from .condemned import Condemned
 from .errors import ArchiveWarning, BadInput, Damaged, NewerFormat, NoArchive, NotEncodable, NotFound, QArchiveError
 from .index import Index
+from .locks import Lock, announced, shared
 from .values import Timestamp
 
 FORMAT = 1
@@ -30,7 +32,7 @@ _README = """This folder is a qarchive archive: records of jobs that ran on quan
 packs/       the data; every file in it is a zstd stream of msgpack values (`zstd -dc packs/*.pack`)
 archive.json what this archive is called, and the version of its format
 index/       made from the packs, and safe to delete
-locks/       keep writers apart; may be deleted when nothing is running
+locks/       keep writers apart; may be deleted when nothing is running, on any machine
 quarantine/  ends of writes that a crash cut off
 
 Do not edit or rename anything in packs/. To read it: `pip install qarchive`, then `qarchive --archive . list`.
@@ -46,6 +48,7 @@ class Store:
         self.path, self.id, self.created = path, archive, created
         self.packs, self.locks, self.quarantine = path / "packs", path / "locks", path / "quarantine"
         self.index = Index(self.index_folder(path, archive), self.packs, archive)
+        self.condemned = Condemned(path / "condemned")
         self._on_fork: list[Callable[[], None]] = []
         self._reset()
         _stores.add(self)
@@ -62,7 +65,7 @@ class Store:
             for name in ("locks", "packs"):
                 (path / name).mkdir(mode=0o700, exist_ok=True)
             making = path / "locks" / "create.lock"
-            with FileLock(making):  # whoever comes second finds the archive of the first
+            with Lock(path, "create"):  # whoever comes second finds the archive of the first
                 if not (path / MARKER).exists():
                     (path / "README.txt").write_text(_README, encoding="utf-8")
                     identity = {"format": FORMAT, "id": secrets.token_hex(16), "created": str(Timestamp.now())}
@@ -103,6 +106,7 @@ class Store:
         self._mutex = threading.RLock()
         self._lease: lease.Lease | None = None
         self._own: set[bytes] = set()  # digests in the leased pack, since it was leased
+        self._sealed: set[bytes] = set()  # those that were found where a commit can rely on them, since then
         self._own_keys: dict[bytes, bytes] = {}
         self._look_up = False  # whether the index may know of more that a commit can omit
         self._unsynced: list[tuple[int, list[pack.Blob]]] = []  # (end in the leased pack, blobs), oldest first
@@ -114,6 +118,17 @@ class Store:
     def index_folder(path: Path, archive: str) -> Path | None:
         """Where the index is kept; None: in memory."""
         return _index_folder(path, archive)
+
+    @cached_property
+    def _flock(self) -> bool:
+        """Whether this machine's locks keep apart all who can work in the folder, as far as its file system tells."""
+        return filesystem.has_flock(self.path)
+
+    @property
+    def shared(self) -> bool:
+        """Whether flock keeps all writers of this archive apart. False where the file system is not known to be this machine's
+        alone, and once somebody has written to it from another: then each writer has packs of its own."""
+        return self._flock and not announced(self.locks)
 
     # Writing
 
@@ -161,12 +176,12 @@ class Store:
     def may_omit(self, digest: bytes) -> bool:
         """Whether a commit can refer to this blob without bringing it along."""
         with self._mutex:
-            if digest in self._own:
+            if digest in self._own or digest in self._sealed:
                 return True
             if self._lease is None:
                 return False
             if self._look_up and self.index.holds(digest, self._lease.name):
-                self._own.add(digest)
+                self._sealed.add(digest)
                 return True
             return False
 
@@ -197,6 +212,7 @@ class Store:
                     self._write(self._homeless[0])
                     del self._homeless[0]
                 self._write([blob for blob in blobs if blob.kind == pack.RECORD or not self.may_omit(blob.digest)])
+                self._heed(blobs)
                 return self._lease, self._lease.end
             except OSError as error:
                 self._give_up(self._lease)
@@ -218,13 +234,27 @@ class Store:
         self._unsynced.append((self._lease.end, distinct))
         self._unsynced_size += sum(len(blob.data) for blob in distinct)
 
+    def _heed(self, blobs: list[pack.Blob]) -> None:
+        """Write again what these blobs, which are written already, refer to and somebody has just taken out of the packs. Whoever
+        takes out more from now on sees that they refer to it."""
+        if not self.condemned.look():
+            return
+        lost: dict[bytes, pack.Blob] = {}
+        pending = [blob.data for blob in blobs]
+        while pending:
+            for digest in codec.mentioned(pending.pop()):
+                if digest not in self._own and digest not in lost and (found := self.condemned.find(digest)) is not None:
+                    lost[digest] = found
+                    pending.append(found.data)
+        self._write(list(lost.values()))
+
     def _take_lease(self, new: bool = False) -> None:
         """Lease an open pack, or a `new` one: after a failed write the next attempt goes to another file."""
         try:
             self.index.refresh()
             candidates = [] if new else self.index.open_packs()
             others = len(self.index.pack_names()) > len(candidates)
-            self._lease = lease.acquire(self.packs, self.locks, self.quarantine, candidates, shared=True)
+            self._lease = lease.acquire(self.packs, self.locks, self.quarantine, candidates, self.shared)
         except OSError as error:
             raise disk.cannot_write(self.packs, error) from error
         self._look_up = others or self._lease.end > 0
@@ -250,7 +280,7 @@ class Store:
 
     def _leave(self) -> None:
         """Forget the lease and what lies in its pack."""
-        self._lease, self._own, self._own_keys = None, set(), {}
+        self._lease, self._own, self._sealed, self._own_keys = None, set(), set(), {}
         self._unsynced, self._unsynced_size = [], 0
 
     def _sync(self, found: lease.Lease, end: int) -> None:
@@ -297,6 +327,8 @@ class Store:
                     damage = damage or error
             if not retry:
                 self.index.confirm(digest)
+        if (found := self.condemned.find(digest)) is not None:
+            return found.data  # whoever refers to it was killed before it could write it again
         raise damage or NotFound(f"blob {digest.hex()}", str(self.path))
 
     def value(self, digest: bytes) -> object:
@@ -304,7 +336,7 @@ class Store:
         return codec.decode(self.get(digest), fetch=lambda link: self.get(link.digest))
 
     def writer_is_gone(self, digest: bytes) -> bool:
-        """Whether the process that wrote a blob has certainly left: nobody leases its pack, which is not sealed.
+        """Whether the process that wrote a blob has certainly left: nobody leases its pack, or the pack's owner has ended.
 
         False where that cannot be told. Of a pack that this process leases, what was there before is somebody else's.
         """
@@ -314,7 +346,7 @@ class Store:
             if path.name == own:
                 if not here:
                     return True
-            elif path.name in {name for name, _, _ in self.index.open_packs()} and lease.is_free(self.locks, path.name):
+            elif self._is_leased(path.name) is False:
                 return True
         return False
 
@@ -326,7 +358,16 @@ class Store:
         with self._mutex:
             own = self._lease.name if self._lease else None
         found = {path.name for path, _ in self.index.places(digest)} - {own}
-        return any(name in found and not lease.is_free(self.locks, name) for name, _, _ in self.index.open_packs())
+        return any(self._is_leased(name) is True for name in found)
+
+    def _is_leased(self, name: str) -> bool | None:
+        """Whether somebody may still add to a pack; None where that cannot be told. Whoever noted that a pack is his counts for
+        as long as he lives, though he has sealed it: he may still be sending what he wrote there."""
+        if found := owner.read(self.locks, name):
+            return found.runs() if found != owner.current() else None
+        if self._flock and name in {name for name, _, _ in self.index.open_packs()}:
+            return not lease.is_free(self.locks, name)
+        return None
 
     # Forks
 
@@ -392,13 +433,18 @@ def _check(identity: dict) -> str:
 
 
 def _index_folder(path: Path, archive: str) -> Path | None:
-    """Where the index is kept: in the archive, or in the user's cache where that cannot be written, or only in memory."""
+    """Where the index is kept: in the archive; in the user's cache where that cannot be written, or other machines might, since
+    SQLite needs memory that all who write share; or only in memory."""
     folder = path / "index"
-    if _can_write(folder):
+    if shared(path) and _can_write(folder):
         return folder
     from platformdirs import user_cache_path
 
-    folder = user_cache_path("qarchive") / codec.digest(f"{path.resolve()}\0{archive}".encode()).hex()[:32]
+    cache = user_cache_path("qarchive")
+    of = f"{path.resolve()}\0{archive}"
+    if _can_write(cache) and not filesystem.has_flock(cache):
+        of += f"\0{socket.gethostname()}"  # a home folder that several machines have
+    folder = cache / codec.digest(of.encode()).hex()[:32]
     return folder if _can_write(folder) else None
 
 
@@ -413,7 +459,10 @@ def _can_write(folder: Path) -> bool:
 def _flush_all() -> None:
     for store in list(_stores):
         try:
-            store.flush()
+            if store._lease is None or store.shared:
+                store.flush()
+            else:
+                store.close()  # nobody comes back to its pack
         except QArchiveError as error:
             warnings.warn(f"the last jobs are not on the disk: {error}", ArchiveWarning, stacklevel=1)
 

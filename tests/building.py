@@ -4,6 +4,7 @@ import os
 import random
 import secrets
 import signal
+import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Iterable
@@ -130,6 +131,12 @@ def indexed(folder: Path, packs: Iterable[list[Blob]], looks: Iterable[bool]) ->
 
 def kinds(report: check.Report) -> set[str]:
     return {finding.kind for finding in report.findings}
+
+
+def temporary_folder() -> Path:
+    """A new folder, in memory where the system has one, for those who take it away themselves."""
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix="qarchive-test-", dir=memory if os.access(memory, os.W_OK) else None))
 
 
 def everything(store) -> tuple:

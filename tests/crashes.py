@@ -17,10 +17,12 @@ from pathlib import Path
 
 import building
 
-from qarchive import check, disk, lease, pack
-from qarchive.errors import QArchiveError
+from qarchive import check, disk, lease, pack, records
+from qarchive.errors import Damaged, QArchiveError
 from qarchive.index import Query
+from qarchive.repacking import repack
 from qarchive.store import Store
+from qarchive.values import Link
 
 
 @dataclass
@@ -28,12 +30,14 @@ class File:
     """A file on a disk: what was synced, what was written, and whether its name was synced.
 
     `doomed` are places where a sync failed: the system forgets what it could not write, and a later sync does not bring it.
+    `removed` says that it was taken away, which the folder's sync has not made certain.
     """
 
     durable: bytes = b""
     current: bytes = b""
     named: bool = False
     doomed: list[tuple[int, int]] = field(default_factory=list)
+    removed: bool = False
 
     def sync(self) -> None:
         content = bytearray(self.current)
@@ -57,7 +61,7 @@ class File:
 
     def crashed(self, chance: random.Random) -> bytes | None:
         """Its content after a power cut; None where it is gone."""
-        if not self.named and chance.random() < 0.5:
+        if (not self.named or self.removed) and chance.random() < 0.5:
             return None
         how = chance.choice(("dropped", "kept", "torn", "pages", "pages"))
         if how == "dropped":
@@ -91,9 +95,15 @@ class Log:
     events: list[tuple] = field(default_factory=list)
     indexes: list[tuple[int, bytes]] = field(default_factory=list)
     promised: list[building.Built] = field(default_factory=list)
+    removed: list[bytes] = field(default_factory=list)
 
     def name(self, path: Path) -> str:
         return str(path.relative_to(self.root))
+
+    @property
+    def kept(self) -> list[building.Built]:
+        """The jobs that survive a power cut now."""
+        return self.replay(len(self.events))[1]
 
     def promise(self, jobs: list[building.Built]) -> None:
         """From here on these jobs survive a power cut."""
@@ -105,21 +115,32 @@ class Log:
             with closing(sqlite3.connect(file)) as db:
                 self.indexes.append((len(self.events), db.serialize()))
 
-    def replay(self, end: int) -> tuple[dict[str, File], list[building.Built]]:
-        """(files, promised jobs) after the first `end` events."""
+    def replay(self, end: int) -> tuple[dict[str, File], list[building.Built], list[bytes]]:
+        """(files, promised jobs, removed ones) after the first `end` events; a job that is just being removed is neither."""
         files = {name: File(content, content, True) for name, content in self.start.items()}
-        promised = list(self.promised)
+        promised, removed, going = list(self.promised), list(self.removed), set(self.removed)
         for what, *about in self.events[:end]:
             if what == "promise":
-                promised += about[0]
+                promised += [job for job in about[0] if job.id not in going]
+                continue
+            if what in ("removing", "removal"):
+                going |= set(about[0])
+                promised = [job for job in promised if job.id not in going]
+                removed += about[0] if what == "removal" else []
                 continue
             name = about[0]
             if what == "folder":
                 for other, file in files.items():
                     if str(Path(other).parent) == name:
                         file.named = True
+                files = {other: file for other, file in files.items() if not file.removed or str(Path(other).parent) != name}
             elif what == "create":
                 files[name] = File()
+            elif what == "rename":
+                files[about[1]] = files.pop(name)
+                files[about[1]].named = True
+            elif what == "remove":
+                files[name].removed = True
             elif what == "replace":
                 files[name] = File(about[1], about[1], True)
             else:
@@ -135,11 +156,11 @@ class Log:
                     file.sync()
                 elif what == "failed":
                     file.doomed.append((file.safe, len(file.current)))
-        return files, promised
+        return files, promised, removed
 
-    def crash(self, end: int, target: Path, chance: random.Random) -> tuple[list[building.Built], dict[str, int]]:
-        """Build the archive that a power cut after `end` events leaves. (promised jobs, bytes of each pack that were safe)."""
-        files, promised = self.replay(end)
+    def crash(self, end: int, target: Path, chance: random.Random) -> tuple[list[building.Built], list[bytes], dict[str, int]]:
+        """Build the archive that a power cut after `end` events leaves. (promised, removed jobs, safe bytes of each pack)."""
+        files, promised, removed = self.replay(end)
         for folder in ("packs", "locks"):
             (target / folder).mkdir(parents=True)
         for name, file in files.items():
@@ -151,7 +172,7 @@ class Log:
         if older and chance.random() < 0.7:
             (target / "index").mkdir()
             (target / "index" / "index.sqlite").write_bytes(older[-1] if chance.random() < 0.7 else chance.choice(older))
-        return promised, {Path(name).name: file.safe if file.named else 0 for name, file in files.items()}
+        return promised, removed, {Path(name).name: file.safe if file.named else 0 for name, file in files.items()}
 
 
 class Recorder:
@@ -165,8 +186,9 @@ class Recorder:
         for path in (log.root / "packs").iterdir():
             found = path.stat()
             self._names[found.st_dev, found.st_ino] = log.name(path)
-        for name in ("append", "sync", "sync_folder", "create", "truncate", "replace"):
+        for name in ("append", "sync", "sync_folder", "create", "truncate", "replace", "rename"):
             monkeypatch.setattr(disk, name, self._wrapped(getattr(self, name), getattr(disk, name)))
+        monkeypatch.setattr(disk, "remove", self.remove)
 
     def _wrapped(self, record, call):
         def wrapper(*args):
@@ -210,6 +232,20 @@ class Recorder:
     def replace(self, args, result, before):
         return "replace", self.log.name(args[0]), args[1]
 
+    def rename(self, args, result, before):
+        found = os.stat(args[1])
+        self._names[found.st_dev, found.st_ino] = self.log.name(args[1])
+        return "rename", self.log.name(args[0]), self.log.name(args[1])
+
+    def remove(self, paths):
+        folders = set()
+        for path in paths:
+            if path.exists():
+                path.unlink()
+                self.log.events.append(("remove", self.log.name(path)))
+                folders.add(path.parent)
+        self.log.events += [("folder", self.log.name(folder)) for folder in folders]
+
 
 def start(root: Path) -> Log:
     """A log that begins with what stands in an archive."""
@@ -218,9 +254,10 @@ def start(root: Path) -> Log:
 
 
 # How often each thing happens: a durable commit, one that shares a sync, a flush, a pack handed back, a process killed, one
-# killed in the middle of a write, a sync that fails, and a look that brings the index up to date.
-_DEEDS = ("durable", "soft", "flush", "close", "killed", "cut off", "failing", "look")
-HABITS = ((8, 8, 3, 2, 1, 1, 1, 3), (2, 12, 1, 1, 2, 1, 1, 6), (3, 6, 0, 0, 4, 0, 4, 1))
+# killed in the middle of a write, a sync that fails, a look that brings the index up to date, a job removed, and a repack.
+_DEEDS = ("durable", "soft", "flush", "close", "killed", "cut off", "failing", "look", "remove", "repack", "gc")
+HABITS = ((8, 8, 3, 2, 1, 1, 1, 3, 1, 1, 0), (2, 12, 1, 1, 2, 1, 1, 6, 0, 0, 0), (3, 6, 0, 0, 4, 0, 4, 1, 0, 0, 0),
+          (6, 4, 1, 1, 1, 1, 0, 2, 4, 2, 2))  # fmt: skip
 
 
 def work(log: Log, chance: random.Random, monkeypatch, steps: int, writers: int, habits: tuple[int, ...]) -> None:
@@ -251,7 +288,21 @@ def work(log: Log, chance: random.Random, monkeypatch, steps: int, writers: int,
             elif deed == "look":
                 store.index.refresh()
                 log.keep_index()
-            else:
+            elif deed == "remove" and (kept := log.kept):
+                job = chance.choice(kept)
+                log.events.append(("removing", [job.id]))
+                removal = building.blob(pack.RECORD, records.removal_record(job=Link(job.id)))
+                store.commit([removal], durable=True)
+                log.events.append(("removal", [job.id]))
+            elif deed in ("repack", "gc"):
+                store.close()
+                log.promise(pending)
+                pending.clear()
+                try:
+                    repack(store, gc=deed == "gc")
+                except Damaged:
+                    pass  # it says so, and leaves everything as it is
+            elif deed in ("killed", "cut off"):
                 if store._lease is not None:
                     store._lease.release()
                 store._reset()
@@ -274,7 +325,7 @@ def _cut_off(store: Store, chance: random.Random) -> None:
     found.release()
 
 
-def faults(root: Path, promised: list[building.Built], safe: dict[str, int]) -> Iterator[str]:
+def faults(root: Path, promised: list[building.Built], removed: list[bytes], safe: dict[str, int]) -> Iterator[str]:
     """What is wrong with an archive after a crash, in words that begin with its kind."""
     store = Store.open(root)
     try:
@@ -287,6 +338,8 @@ def faults(root: Path, promised: list[building.Built], safe: dict[str, int]) -> 
             if not (finding.kind == "withheld" or (finding.kind in ("tail", "damage") and (beyond or no_commit))):
                 yield f"verify: {finding.kind} {finding.where}: {finding.detail}"
         before = building.listed(store)
+        if set(before) & set(removed):
+            yield "back: a job is listed that was removed"
         job = building.build(1)
         store.commit(job.blobs, durable=True)
         store.close()
@@ -296,6 +349,15 @@ def faults(root: Path, promised: list[building.Built], safe: dict[str, int]) -> 
             yield "lost after the next commit: a job that was listed"
         if len(set(before)) < len(before) or again.index.count(Query()) != len(before) + 1:
             yield "doubled: a job is listed twice"
+        try:
+            repack(again)
+        except Damaged:
+            pass  # what it refers to cannot be told: `repair` comes first
+        else:
+            yield from (f"lost after a repack: {line}" for line in building.lacking(again, [*promised, job]))
+            yield from (f"dangling after a repack: {line}" for line in building.dangling(again))
+            if set(building.listed(again)) != {*before, job.id}:
+                yield "after a repack other jobs are listed"
         again.close()
     except QArchiveError as error:
         yield f"raised: {error!r}"
@@ -317,21 +379,21 @@ def torture(folder: Path, monkeypatch, seed: int, points: int, steps: int = 40, 
     for point in range(points):
         end = chance.randrange(len(log.events) + 1)
         target = folder / f"crash-{seed}"
-        promised, safe = log.crash(end, target, chance)
+        promised, removed, safe = log.crash(end, target, chance)
         next(boots)
         if generations > 1 and chance.random() < 0.2:
             second = start(target)
-            second.promised = promised
+            second.promised, second.removed = promised, removed
             work(second, chance, monkeypatch, 8, 2, habits)
             end = chance.randrange(len(second.events) + 1)
             again = folder / f"crash-{seed}-again"
-            promised, later = second.crash(end, again, chance)
+            promised, removed, later = second.crash(end, again, chance)
             next(boots)
             # What the first crash left torn or garbled is durable now, and still no commit.
             safe = {name: min(size, safe.get(name, size)) for name, size in later.items()}
             shutil.rmtree(target)
             target = again
-        found += [f"seed {seed}, crash {point} after event {end}: {fault}" for fault in faults(target, promised, safe)]
+        found += [f"seed {seed}, crash {point} after event {end}: {fault}" for fault in faults(target, promised, removed, safe)]
         shutil.rmtree(target)
     shutil.rmtree(root)
     return found

@@ -759,7 +759,7 @@ def test_the_shell_completes_commands_choices_and_jobs(lab):
         }
         return [line.partition(",")[2] for line in process(env=environment).stdout.splitlines()]
 
-    assert complete("qarchive", "re") == ["result", "replay", "rerun", "recover", "remote", "reindex"]
+    assert complete("qarchive", "re") == ["result", "replay", "rerun", "recover", "remote", "repair", "repack", "reindex"]
     assert complete("qarchive", "list", "--status", "D") == ["DONE"]
     assert complete("qarchive", "--archive", str(lab), "show", "") == [job.id[:12] for job in jobs(lab)]
     assert complete("qarchive", "--archive", "nowhere", "show", "") == []

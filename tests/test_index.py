@@ -14,7 +14,7 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qarchive import catalog, intake, pack
+from qarchive import database, intake, pack
 from qarchive.index import Index, Query, Row
 from qarchive.store import Store
 from qarchive.values import Timestamp
@@ -177,7 +177,7 @@ def _busy(store) -> tuple[building.Child, Path]:
 
 @pytest.mark.parametrize("there", ["an index", "no index"])
 def test_an_index_answers_while_another_process_holds_its_lock(store, monkeypatch, there):
-    monkeypatch.setattr(catalog, "LOCK_PATIENCE_S", 0.05)
+    monkeypatch.setattr(database, "LOCK_PATIENCE_S", 0.05)
     jobs = [building.build(0, created=0)]
     store.commit(jobs[0].blobs, durable=True)
     if there == "an index":
@@ -206,10 +206,10 @@ def test_an_index_answers_while_another_process_holds_its_lock(store, monkeypatc
 
 def test_a_copy_in_memory_does_not_wait_for_the_lock_again(store, monkeypatch):
     store.commit(building.build(0).blobs, durable=True)
-    monkeypatch.setattr(catalog, "LOCK_PATIENCE_S", 0.05)
+    monkeypatch.setattr(database, "LOCK_PATIENCE_S", 0.05)
     child, done = _busy(store)
     store.index.refresh()
-    monkeypatch.setattr(catalog, "LOCK_PATIENCE_S", 3600)
+    monkeypatch.setattr(database, "LOCK_PATIENCE_S", 3600)
     for number in range(1, 4):
         store.commit(building.build(number).blobs, durable=True)
         assert store.index.count(Query()) == number + 1

@@ -1,7 +1,9 @@
 """Leases: one writer a pack, and no waiting."""
 
 import errno
+import fcntl
 import os
+import re
 
 import building
 import pytest
@@ -40,10 +42,57 @@ def test_a_lease_that_is_let_go_of_is_released(store):
 def test_where_locks_cannot_be_trusted_nobodys_pack_is_resumed(store):
     first = _acquire(store, shared=False)
     first.append(building.build(1).blobs)
-    first.release()
     second = _acquire(store, shared=False)
-    assert second.path != first.path and not list(store.locks.iterdir())
+    assert second.path != first.path
     second.release()
+    assert {path.name for path in store.locks.iterdir()} == {"no-flock", f"{first.name}.owner"}
+    first.release()
+
+
+def test_where_locks_cannot_be_trusted_a_pack_is_sealed_when_its_writer_leaves_it(store):
+    found = _acquire(store, shared=False)
+    found.append(building.build(1).blobs)
+    found.release()
+    assert pack.read_seal(found.path) is not None
+    found.release()
+
+
+def test_where_locks_cannot_be_trusted_one_commit_at_most_is_not_synced(store):
+    found = _acquire(store, shared=False)
+    ends = [0]
+    for number in range(3):
+        found.append(building.build(number).blobs)
+        assert found.synced == ends[-1]
+        ends.append(found.end)
+    found.release()
+    assert [commit.synced for commit in pack.scan(found.path) if type(commit) is pack.Commit] == ends[:3]
+
+
+def test_a_pack_without_a_lock_is_seen_only_after_what_keeps_others_away_from_it(store, monkeypatch):
+    seen = []
+
+    def create(path, real=disk.create):
+        seen.append(path.parent.name + "/" + re.sub("[0-9a-f]{32}", "<id>", path.name))
+        return real(path)
+
+    monkeypatch.setattr(disk, "create", create)
+    monkeypatch.setattr(disk, "sync_folder", lambda path: seen.append(f"synced {path.name}/"))
+    _acquire(store, shared=False).release()
+    assert seen == ["locks/no-flock", "synced locks/", "locks/<id>.pack.owner", "packs/<id>.pack"]
+    seen.clear()
+    _acquire(store, shared=False).release()
+    assert seen == ["locks/<id>.pack.owner", "packs/<id>.pack"]
+
+
+def test_where_locks_cannot_be_trusted_a_full_disk_loses_the_seal_and_nothing_else(store, monkeypatch):
+    found = _acquire(store, shared=False)
+    job = building.build(1)
+    found.append(job.blobs)
+    found.sync()
+    with monkeypatch.context() as patch:
+        patch.setattr(disk, "append", _fails)
+        found.release()
+    assert pack.read_seal(found.path) is None and building.lacking(store, [job]) == []
 
 
 def test_a_new_packs_folder_is_synced_once_and_before_anything_counts_as_synced(store, monkeypatch):
@@ -132,6 +181,24 @@ def test_a_pack_that_is_not_the_one_the_caller_knows_is_not_resumed(store):
     other = lease.acquire(store.packs, store.locks, store.quarantine, [(found.name, found.end - 40, b"\0" * 32)], shared=True)
     assert other.path != found.path and found.path.read_bytes() == content
     other.release()
+
+
+def test_a_pack_is_resumed_without_a_lock_on_the_users_word(store, monkeypatch):
+    found = _acquire(store, shared=False)
+    job = building.build(1)
+    found.append(job.blobs)
+    found.sync()
+    os.write(found._fd, b"a part")
+    found._leave()
+    store.index.refresh()
+    [candidate] = store.index.open_packs()
+    monkeypatch.setattr(fcntl, "flock", _fails)
+    again = lease.resume(store.packs, store.locks, store.quarantine, candidate, shared=False)
+    assert (again.path, again.end, again.path.stat().st_size) == (found.path, found.end, found.end)
+    again.seal()
+    monkeypatch.undo()
+    assert [path.name for path in store.locks.iterdir()] == ["no-flock"]
+    assert building.lacking(store, [job]) == [] and pack.read_seal(found.path) is not None
 
 
 def test_a_pack_that_vanished_is_passed_over(store):

@@ -9,7 +9,7 @@ import pytest
 from building import Child, build, lacking
 
 import qarchive
-from qarchive import codec, pack, records
+from qarchive import codec, disk, pack, records
 from qarchive.errors import Ambiguous, BadInput, CannotWrite, Damaged, NotFound, Unreachable
 from qarchive.remotes import pulling, pushing
 from qarchive.remotes.folder import Folder
@@ -550,14 +550,31 @@ def test_a_share_that_is_not_mounted(folder):
 
 def test_a_share_that_is_full_says_so(folder, monkeypatch):
     one = filled(folder / "one", built(2), folder / "disk")
+    append = disk.append
+
+    def full(fd, data):
+        if str(folder / "disk") in os.readlink(f"/proc/self/fd/{fd}"):
+            raise OSError(28, "No space left on device")
+        append(fd, data)
+
+    monkeypatch.setattr(disk, "append", full)
+    with pytest.raises(CannotWrite) as error:
+        one.push()
+    assert f"cannot write {folder / 'disk'}" in str(error.value)
+    assert "the disk is full; free some space and run it again" in str(error.value)
+    assert list((folder / "disk/packs").iterdir()) == []
+
+
+def test_a_full_disk_where_packs_are_put_together_says_so(folder, monkeypatch):
+    one = filled(folder / "one", built(2), folder / "disk")
 
     def full(fd, data):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("qarchive.remotes.folder.disk.append", full)
+    monkeypatch.setattr(disk, "append", full)
     with pytest.raises(CannotWrite) as error:
         one.push()
-    assert "cannot write" in str(error.value) and "the disk is full; free some space and run it again" in str(error.value)
+    assert "the disk is full; free some space and run it again" in str(error.value)
     assert list((folder / "disk/packs").iterdir()) == []
 
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 from .. import disk, pack, records
 from ..catalog import Progress
 from ..errors import BadInput, DamagedBundle
+from ..locks import Lock
 from ..stage import Stage
 from ..store import Store
 from ..values import Link
@@ -47,7 +46,7 @@ class Incoming:
     def __init__(self, store: Store):
         store.must_be_writable()
         self._store = store
-        self._lock = FileLock(store.locks / "import.lock")
+        self._lock = Lock(store.path, "import")
         self.path = store.packs / f"next{pack.COMING}"
 
     def __enter__(self) -> "Incoming":

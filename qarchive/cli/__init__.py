@@ -12,6 +12,8 @@ from . import (
     provenance,
     reading,
     remotes,
+    repacking,
+    repairing,
     replaying,
     running,
     sending,
@@ -68,5 +70,6 @@ for _command in (keeping.init, running.run, reading.list_jobs, reading.show, rea
                  provenance.cite, provenance.audit, provenance.sign,
                  sharing.export, sharing.import_, sharing.merge,
                  remotes.remote, remotes.push, remotes.pull,
-                 keeping.verify, keeping.reindex, keeping.stats, keeping.config):  # fmt: skip
+                 keeping.verify, repairing.repair, repacking.repack, repacking.gc, keeping.reindex, keeping.stats,
+                 keeping.config):  # fmt: skip
     main.add_command(_command)

@@ -222,6 +222,8 @@ def delete(where: str | None, names: tuple[str, ...], before: datetime | None, e
                 deleted.append({"name": group.name, "id": group.id, "jobs": group.delete(jobs)})
                 if not as_json:
                     output.write(f"{output.clean(group.name)}  deleted, with {output.count(deleted[-1]['jobs'], 'job')}")
+            if not as_json:
+                output.note("what was deleted stays on the disk until `qarchive gc`")
         else:
             output.note("nothing is deleted")
     if as_json:

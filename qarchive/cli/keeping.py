@@ -7,6 +7,7 @@ import click
 from .. import config as settings
 from ..archive import open as open_archive
 from ..errors import BadInput
+from ..pack import SEAL_SIZE
 from ..store import MARKER
 from . import output
 from .provenance import verify_jobs
@@ -137,6 +138,9 @@ def stats(where: str | None, as_json: bool) -> None:
         output.write()
         table = output.Table(("KIND", "BLOBS", "BYTES"), right=(1, 2))
         table.write([(output.clean(kind), f"{entry['blobs']:,}", output.size(entry["bytes"])) for kind, entry in kinds])
+    if numbers["loose"]["bytes"] >= SEAL_SIZE:
+        loose = f"{output.count(numbers['loose']['packs'], 'pack')} of {output.size(numbers['loose']['bytes'])}"
+        output.note(f"`qarchive repack` would put {loose} together in less room")
 
 
 @click.group(cls=Commands, invoke_without_command=True)

@@ -1,12 +1,8 @@
 """What keeps two processes from doing the same thing to a group at the same time."""
 
-from filelock import FileLock
-
-from .. import disk
+from .. import disk, locks
 from ..index import GroupRow
 from ..library import Library
-
-_POLL_S = 0.01
 
 
 class Lock:
@@ -14,13 +10,13 @@ class Lock:
 
     def __init__(self, library: Library, group: GroupRow, purpose: str):
         self._folder = library._store.locks
-        self._lock = FileLock(self._folder / f"group-{group.id.hex()[:16]}-{purpose}.lock", thread_local=False)
+        self._lock = locks.Lock(library._store.path, f"group-{group.id.hex()[:16]}-{purpose}")
 
     def __enter__(self) -> "Lock":
         """Wait for it. Raises CannotWrite."""
         try:
             self._folder.mkdir(exist_ok=True)
-            self._lock.acquire(poll_interval=_POLL_S)
+            self._lock.acquire()
         except OSError as error:
             raise disk.cannot_write(self._folder, error) from error
         return self
@@ -30,4 +26,4 @@ class Lock:
 
     def release(self) -> None:
         """Let others go on."""
-        self._lock.release(force=True)
+        self._lock.release()

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import BadInput
+from ..errors import BadInput, QArchiveError
 from ..values import Link, Timestamp
 
 Get = Callable[[Link], Any]
@@ -190,13 +191,49 @@ class Recorder(Protocol):
         """One archived job, as `Archive.job` finds it."""
 
 
+_READERS = {"load_input": "the input of this job", "load_result": "the result of this job", "counts": "the result of this job",
+            "data": "the result of this job", "text": "the input of this job", "load_attachment": "an attachment of this job",
+            "load_backend": "the backend of this job"}  # fmt: skip
+
+
+def _refusing(read: Callable, what: str) -> Callable:
+    """A reader that raises BadInput where it or its SDK stumbles over `what`: strangers write blobs, and may write anything."""
+
+    @wraps(read)
+    def refusing(self: "Provider", *args: Any, **kwargs: Any) -> Any:
+        try:
+            return read(self, *args, **kwargs)
+        except (QArchiveError, MemoryError, OSError, ImportError):  # they say what it is, and it is not the value
+            raise
+        except BaseException as error:
+            if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # an SDK's Rust panics with that
+                raise
+            reason = f"the provider {self.name} cannot read what is archived of it ({type(error).__name__}: {error})"
+            hint = "look whether `job.environment` names another version of the SDK, or ask whoever made it"
+            raise BadInput(what, " ".join(reason.split()), hint) from error
+
+    refusing._refusing = True
+    return refusing
+
+
 class Provider(ABC):
-    """One SDK. Subclasses stand in `qarchive.providers.<name>` or come through the entry points `qarchive.providers`."""
+    """One SDK. Subclasses stand in `qarchive.providers.<name>` or come through the entry points `qarchive.providers`.
+
+    What reads an archive (`load_input`, `load_result`, `load_attachment`, `load_backend`, `counts`, `data`, `text`) need not look
+    at every part of every value: what it raises of other classes than qarchive's own becomes BadInput.
+    """
 
     name: str
     extra: str  # `pip install 'qarchive[<extra>]'` brings the SDK
     rebuilds_alike = False  # whether `load_backend` makes the same of equal snapshots and configurations, whatever the input
     late_results = False  # whether a job that ended without a result may have one to read later
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        for name, what in _READERS.items():
+            read = getattr(cls, name)
+            if not hasattr(read, "_refusing") and not getattr(read, "__isabstractmethod__", False):
+                setattr(cls, name, _refusing(read, what))
 
     def saved_credentials(self) -> Iterable[str]:
         """The credentials that its SDK keeps in files of this user's: none is ever given away. The SDK is not imported."""

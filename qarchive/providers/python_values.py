@@ -18,8 +18,9 @@ _DTYPE = re.compile(r"[<>|](?:[iufc]\d+|[US]\d+|[mM]8(?:\[\d*\w+\])?)\Z")
 _ZONES = {"dateutil.tz.tz.tzutc": ("tzutc",), "dateutil.tz.tz.tzlocal": ("tzlocal",),
           "pydantic_core._pydantic_core.TzInfo": ("pydantic",)}  # fmt: skip
 _SPARSE = re.compile(r"(csr|csc|coo|bsr|dia)_(matrix|array)\Z")
+_COMPRESSED = ("csr", "csc", "bsr")
 _SPARSE_PARTS = {
-    **dict.fromkeys(("csr", "csc", "bsr"), ("data", "indices", "indptr")),
+    **dict.fromkeys(_COMPRESSED, ("data", "indices", "indptr")),
     "coo": ("data", "coords", "has_canonical_format"),
     "dia": ("data", "offsets"),
 }
@@ -64,9 +65,12 @@ def _new_array(parts, whole):
         return items.view(dtype.newbyteorder("<")).astype(dtype)
     if dtype.kind not in "US":
         return items.astype(dtype)
+    code = numpy.dtype("<u4" if dtype.kind == "U" else "|u1")
+    if items.ndim == 0 or items.shape[-1] * code.itemsize != dtype.itemsize:
+        raise ValueError(f"an array of dtype {dtype} with items of the shape {items.shape}")
     found = numpy.zeros(items.shape[:-1], dtype)
     if items.size:
-        points = items.astype("<u4" if dtype.kind == "U" else "|u1")
+        points = items.astype(code)
         found[...] = points.view(dtype.newbyteorder("<")).reshape(found.shape)
     return found
 
@@ -105,6 +109,10 @@ def _new_sparse(parts, whole):
     if form is None:
         raise ValueError(f"a sparse matrix of class {name!r}")
     values = list(map(whole, arrays))
+    if form[1] in _COMPRESSED:  # the constructor makes the last of the arrays as long as the shape says
+        axis = shape[1 if form[1] == "csc" else 0]
+        if axis // (values[0].shape[1] if form[1] == "bsr" else 1) + 1 != len(values[2]):
+            raise ValueError(f"a sparse matrix of the shape {shape} with {len(values[2])} bounds")
     matrix = getattr(sdk("scipy.sparse"), name)(tuple(shape), dtype=values[0].dtype)
     for attribute, value in zip(_SPARSE_PARTS[form[1]], values, strict=True):
         setattr(matrix, attribute, value)  # a constructor given arrays would narrow the indices

@@ -8,10 +8,9 @@ from pathlib import Path
 from urllib.parse import parse_qsl, quote, urlsplit
 from urllib.request import url2pathname
 
-from filelock import FileLock
-
 from .. import disk
 from ..errors import BadInput, Damaged, NewerFormat, NotFound
+from ..locks import Lock
 from .backend import Backend
 from .bucket import Bucket
 from .folder import Folder
@@ -160,7 +159,7 @@ def _unknown(folder: Path, name: str, known: dict[str, str]) -> NotFound:
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """Of two processes that change the list one waits."""
-    lock = FileLock(folder / "locks" / "remotes.lock")
+    lock = Lock(folder, "remotes")
     try:
         lock.acquire()
     except OSError as error:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .. import codec, pack, records
+from .. import codec, disk, pack, records
 from ..bundles.checking import check
 from ..bundles.selection import LINK, Selection, read_in_order, select
 from ..bundles.writing import manifest, pack_name
@@ -61,7 +61,10 @@ def push(store: Store, directory: Directory, jobs: Iterable[bytes], groups: Iter
             if progress:
                 progress(total - sum(plan.sizes[digest] for digest in left), total)
             part = plan.first_of(left)
-            made = _Made(store, plan, part, Path(folder))
+            try:
+                made = _Made(store, plan, part, Path(folder))
+            except OSError as error:
+                raise disk.cannot_write(folder, error) from error
             directory.put_places(made.content, made.places)  # before the pack: what is listed can be looked into
             if directory.put(made.content, made.data, part):
                 packs, size, blobs = packs + 1, size + len(made.data), blobs + len(part)

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from jobs import stage_job
-from table import median, row, timed
+from table import Row, median, row, timed
 
 import qarchive
 
@@ -39,13 +39,11 @@ def rows(options):
                 shutil.rmtree(folder / "out")
                 shutil.rmtree(there)
             rates = {what: raw / median(found) for what, found in times.items()}
-            note = f"{raw:.1f} MB raw"
-            yield row("  export", rates["export"], "MB/s", note=f"{note}; tar --zstd -c {rates['tar']:.0f} MB/s")
-            yield row("  import", rates["import"], "MB/s", note=f"indexed; tar --zstd -x {rates['untar']:.0f} MB/s")
-            yield row("  import of what is there", rates["again"], "MB/s")
+            yield Row("export", rates["export"], "MB/s", "tar --zstd -c", rates["tar"])
+            yield Row("import, indexed", rates["import"], "MB/s", "tar --zstd -x", rates["untar"])
+            yield row("import of what is there", rates["again"], "MB/s")
             sizes = [path.stat().st_size for path in (bundle, tar)]
-            note = f"{sizes[0] / 1e6:.2f} MB against {sizes[1] / 1e6:.2f} MB"
-            yield row("  size of the bundle / of the tar", sizes[0] / sizes[1], "x", 1.0, note=note)
+            yield Row("size of the bundle", sizes[0] / 1e6, "MB", "the tar", sizes[1] / 1e6, most=1)
         with qarchive.open(folder / "aer") as archive:
             backend = archive.wrap(AerSimulator())
             for seed in range(RUNS):
@@ -56,8 +54,8 @@ def rows(options):
             archive.export(bundle)
             _run("tar", "--zstd", "-cf", tar, "-C", archive.path, "packs")
             sizes = [path.stat().st_size for path in (bundle, tar)]
-            note = f"{RUNS} runs of Aer: {sizes[0] / 1e6:.2f} MB against {sizes[1] / 1e6:.2f} MB"
-            yield row("  the same of random circuits on Aer", sizes[0] / sizes[1], "x", 1.0, note=note)
+            name = f"the same, of {RUNS} runs of random circuits on Aer"
+            yield Row(name, sizes[0] / 1e6, "MB", "the tar", sizes[1] / 1e6, most=1)
 
 
 def _run(*command: object) -> None:

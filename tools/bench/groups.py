@@ -1,19 +1,18 @@
 """Groups: whether adding to a large one costs what adding to an empty one does, many circuits, the report."""
 
-import os
 import resource
 import sys
 import tempfile
-import warnings
 from pathlib import Path
 
-from table import median, paired, row, timed
+from beside import Peer
+from table import Row, median, paired, row, timed
 
 import qarchive
 
 ADDED = 10_000
 ENDS = 200  # jobs at both ends that are compared
-_PEER = 300  # jobs added to Perceval's JobGroup
+BESIDE = 300  # jobs that are added to Perceval's JobGroup as well
 _MAXRSS = 1 << 20 if sys.platform == "darwin" else 1 << 10  # units of ru_maxrss in a MiB
 
 
@@ -43,31 +42,35 @@ def _added(backend):
             [lambda: group.add(backend, circuit, shots=100)] * ENDS, [lambda: new.add(backend, circuit, shots=100)] * ENDS
         )
         each = [(_bytes(kept.path) - size) / ENDS for kept, size in zip((archive, other), sizes, strict=True)]
-        yield row(f"  the first {ENDS}", median(first) * 1000, "ms", note=f"{each[1]:.0f} bytes each")
-        yield row(f"  the last {ENDS}", median(last) * 1000, "ms", note=f"{each[0]:.0f} bytes each")
-        yield row("  the last against the first", median(last) / median(first), "x", 1.2)
-        yield row("  report of the group", median(timed(lambda: str(group.report())) for _ in range(9)) * 1000, "ms", 100)
+        note = f"{each[0]:.0f} bytes each, {each[1]:.0f} of the first"
+        yield Row(f"the last {ENDS}, each", median(last) * 1000, "ms", "the first of a group", median(first) * 1000,
+                  most=1.2, note=note)  # fmt: skip
+        yield row("report of the group", median(timed(lambda: str(group.report())) for _ in range(9)) * 1000, "ms", 100)
 
 
 def _added_to_job_group():
-    """The same in Perceval's JobGroup, which writes its whole file for each job, here with hardly anything in it."""
-    warnings.simplefilter("ignore")
+    """Computations of one processor, in turns with Perceval's JobGroup, which writes its whole file for each."""
     import perceval
-    from perceval.providers.quandela.rpc_handler import RPCHandler
-    from perceval.runtime.legacy import JobGroup, RemoteJob
+    from perceval.algorithm import Sampler
 
-    with tempfile.TemporaryDirectory(dir=".") as folder:
-        JobGroup._DIR_PATH = str(Path(folder).absolute())
-        group = JobGroup("many")
-        handler = RPCHandler("sim:none", "https://localhost", "token")
-        body = {"platform_name": "sim:none", "pcvl_version": perceval.__version__, "payload": {"command": "sample_count"}}
-        times, written = [], 0
-        for _ in range(_PEER):
-            times.append(timed(lambda: group.add(RemoteJob(body, handler, "a job"))))
-            written += os.path.getsize(group._file_path)
-        note = f"{written / _PEER:.0f} bytes each, on average"
-        yield row(f"  Perceval's JobGroup: the last 20 of {_PEER}", median(times[-20:]) * 1000, "ms", note=note)
-        yield row("  Perceval's JobGroup: the last against the first", median(times[-20:]) / median(times[:20]), "x")
+    yield f"{BESIDE} computations of a processor added to a group, one by one"
+    processor = perceval.Processor("SLOS", perceval.catalog["postprocessed cnot"].build_experiment())
+    processor.with_input(perceval.BasicState([0, 1, 0, 1]))
+    processor.min_detected_photons_filter(2)
+    sampler = Sampler(processor)
+    with tempfile.TemporaryDirectory(dir=".") as folder, qarchive.open(Path(folder) / "archive") as archive:
+        group = archive.group("many")
+        ours, theirs, written = [], [], []
+        with Peer("job_group.py") as peer:
+            peer("prepare", folder=str(Path(folder).absolute()))
+            for number in range(BESIDE):
+                ours.append(timed(lambda number=number: group.add(sampler.sample_count, max_samples=1000 + number)))
+                theirs.append(peer("add", number=number))
+                written.append(peer("size"))
+        name = "Perceval's JobGroup"
+        yield Row("the last fifty, each", median(ours[-50:]) * 1000, "ms", name, median(theirs[-50:]) * 1000)
+        yield Row("bytes kept of each", _bytes(archive.path) / BESIDE, "B", name, written[-1] / BESIDE)
+        yield Row("bytes written for each", _bytes(archive.path) / BESIDE, "B", name, sum(written) / BESIDE)
 
 
 def _mapped(backend, number):
@@ -79,11 +82,11 @@ def _mapped(backend, number):
         group = archive.group("mapped")
         seconds = timed(lambda: group.map(backend, _circuits(number, 1000), shots=10))
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / _MAXRSS
-        yield row("  each", seconds / number * 1e6, "us", note=f"memory grew by {grown:.0f} MiB")
+        yield row("each", seconds / number * 1e6, "us", note=f"memory grew by {grown:.0f} MiB")
         newest = [timed(lambda: archive.jobs(group="mapped", limit=50)[:]) for _ in range(20)]
-        yield row("  the newest 50 of its jobs", median(newest) * 1000, "ms")
+        yield row("the newest 50 of its jobs", median(newest) * 1000, "ms")
         yield row(
-            "  report", median(timed(lambda: str(group.report())) for _ in range(5)) * 1000, "ms", note=f"{len(group):,} jobs"
+            "report", median(timed(lambda: str(group.report())) for _ in range(5)) * 1000, "ms", note=f"{len(group):,} jobs"
         )
 
 

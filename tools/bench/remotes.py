@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from jobs import stage_job
-from table import median, row, timed
+from table import Row, median, row, timed
 
 import qarchive
 from qarchive import pack
@@ -31,11 +31,11 @@ def _rows(folder, size):
     raw = sum(kind["bytes"] for kind in archive.statistics()["kinds"].values())
     there = sum(path.stat().st_size for path in (folder / "disk/packs").glob("*.pack"))
     hints = sum(path.stat().st_size for path in (folder / "disk/packs").glob("*.places"))
-    yield row("  push, raw bytes", raw / seconds / 1e6, "MB/s", note=f"{JOBS / seconds:,.0f} jobs/s")
-    yield row("  push again: nothing to send", timed(lambda: archive.push("disk")), "s")
+    yield row("push, raw bytes", raw / seconds / 1e6, "MB/s", note=f"{JOBS / seconds:,.0f} jobs/s")
+    yield row("push again: nothing to send", timed(lambda: archive.push("disk")), "s")
     bundle = archive.export(folder / "all.qar")
-    yield row("  packs there against one bundle in order of kinds", there / bundle.size, "x", note=f"{there / 1e6:.1f} MB")
-    yield row("  places against packs", 100 * hints / there, "%")
+    yield Row("packs there", there / 1e6, "MB", "one bundle in order of kinds", bundle.size / 1e6)
+    yield row("places against packs", 100 * hints / there, "%")
     ids = [job.id for job in archive.jobs(limit=JOBS)][:: JOBS // FETCHED]
     moved, own, times = [], [], []
     for number, job in enumerate(ids):
@@ -49,9 +49,9 @@ def _rows(folder, size):
             own.append(
                 sum({entry.frame: entry.stored for commit in pack.sealed_commits(taken) for entry in commit.entries}.values())
             )
-    yield row("  fetch of one job: bytes moved", median(moved), "B", note=f"its own bytes, stored: {median(own):,.0f}")
-    yield row("  fetch of one job: bytes moved beside its own", median(a - b for a, b in zip(moved, own)), "B", 8192)
-    yield row("  fetch of one job: time", median(times) * 1000, "ms")
+    yield row("fetch of one job: bytes moved", median(moved), "B", note=f"its own bytes, stored: {median(own):,.0f}")
+    yield row("fetch of one job: bytes moved beside its own", median(a - b for a, b in zip(moved, own)), "B", 8192)
+    yield row("fetch of one job: time", median(times) * 1000, "ms")
     archive.close()
 
 

@@ -149,7 +149,12 @@ def load_input(get: Get, job: Mapping[str, Any]) -> Any:
 def text(get: Get, job: Mapping[str, Any]) -> list[str]:
     """The experiment for people."""
     value = get(job["input"])
-    return [get(value["experiment"])["text"]] if "experiment" in value else []
+    if "experiment" not in value:
+        return []
+    found = get(value["experiment"])["text"]
+    if type(found) is not str:
+        raise BadInput("the input of this job", "its experiment has no text", "read the experiment itself")
+    return [found]
 
 
 def _is_redacted(value: Any) -> bool:

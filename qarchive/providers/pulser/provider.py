@@ -136,8 +136,9 @@ class PulserProvider(Provider):
     def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
         """The sequence, as Pulser printed it when it ran."""
         found = get(job["input"]).get("text")
-        if found is None:
-            raise BadInput("the input of this job", "it is not in the archive", "see the gaps of the job")
+        if type(found) is not str:
+            reason = "it is not in the archive" if found is None else "its text is none"
+            raise BadInput("the input of this job", reason, "see the gaps of the job")
         return [found]
 
     def put_attachment(self, stage: Stage, value: Any) -> dict | None:

@@ -12,9 +12,11 @@ from typing import Any
 from ...codec import encode
 from ...errors import NotEncodable
 from ...values import Array, Typed
+from ..limits import number_of
 from .values import Gap, from_plain, sdk, to_plain
 
 _WITH_MATRICES = frozenset({"kraus", "unitary", "superop"})
+_MOST_QUBITS = 1 << 10  # of one error: each has an object for every term
 
 
 def model_to_plain(model: Any, gap: Gap | None = None) -> dict:
@@ -173,7 +175,7 @@ def _errors(value) -> list:
     operations = [_new_operation(item) for item in value["operations"]]
     terms = []
     for qubits, *steps in value["terms"]:
-        term = circuit.QuantumCircuit(qubits)
+        term = circuit.QuantumCircuit(number_of(qubits, "qubits of an error", _MOST_QUBITS))
         for step in steps:
             term._append(circuit.CircuitInstruction(operations[step[0]], [term.qubits[place] for place in step[1:]], ()))
         terms.append(term)

@@ -11,6 +11,7 @@ from ...columns import integers, items
 from ...errors import NotEncodable
 from ...values import Array, Typed
 from ..attributes import Form, tables
+from ..limits import number_of
 from ..sdk import sdk
 from .results import pack_result, unpack_dict
 from .values import Part, from_plain
@@ -223,7 +224,7 @@ def _new_coupling_map(parts, whole):
     nodes, edges, description = parts
     numbers = items(edges)
     coupling_map = sdk("qiskit.transpiler").CouplingMap(description=whole(description))
-    coupling_map.graph.add_nodes_from([None] * nodes if type(nodes) is int else nodes)
+    coupling_map.graph.add_nodes_from([None] * number_of(nodes, "qubits") if type(nodes) is int else nodes)
     coupling_map.graph.extend_from_edge_list(list(zip(numbers[::2], numbers[1::2], strict=True)))
     return coupling_map
 

@@ -14,6 +14,7 @@ from uuid import UUID
 from ...codec import encode
 from ...errors import BadInput, NotEncodable
 from ...values import Typed
+from ..limits import number_of
 from ..sdk import sdk
 from .aer_noise import error_from_plain, error_to_plain, model_from_plain, model_to_plain
 from .circuits import structure
@@ -182,6 +183,7 @@ def _vector(value, part) -> Typed:
 
 def _new_vector(parts, whole):
     name, length, root = parts
+    number_of(length, "parameters in a vector")
     circuit = sdk("qiskit.circuit")
     if root is None:
         return circuit.ParameterVector(name, length)

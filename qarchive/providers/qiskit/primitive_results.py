@@ -5,11 +5,12 @@ metadata have such a field its value is taken out, and nil stays in its place. `
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import repeat
 from typing import Any
 
 from ...columns import floats, items
-from ...errors import BadInput
+from ...errors import BadInput, NotCanonical
 from ...values import Array, Link, Typed
 from ..base import Stage
 from ..sdk import sdk
@@ -125,8 +126,8 @@ def _column(values: list) -> Any:
     return values
 
 
-def _values(column) -> list:
-    return [column["all"]] * column["n"] if type(column) is dict else items(column)
+def _values(column) -> Iterable:
+    return repeat(column["all"], column["n"]) if type(column) is dict else items(column)
 
 
 def _fields(result) -> Iterator[tuple[str, Any]]:
@@ -163,7 +164,9 @@ def _count(registers) -> dict[str, int]:
 
 def _shots(bits) -> list[bytes]:
     """What one register held after each shot."""
-    array = bits.value[1]
+    number, array = bits.value
     shots, width = array.shape[-2:]
+    if not 0 <= number <= 8 * width:
+        raise NotCanonical(f"shots of {number} bits in {width} bytes")
     held = bytes(array.data)
     return [held[i * width : (i + 1) * width] for i in range(shots)]

@@ -7,7 +7,8 @@ result, column by column, and stand in the outcome record, so that equal results
 import math
 import re
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import repeat
 from typing import Any
 
 import msgpack
@@ -16,6 +17,7 @@ from ...codec import encode
 from ...columns import pack_counts, pack_memory, tally, unpack_counts, unpack_memory, unsigned
 from ...errors import BadInput, NotCanonical, NotEncodable
 from ...values import Array, Typed
+from ..limits import MOST_TEXT
 from .values import Gap, from_plain, sdk, to_parts, to_plain
 
 _IDENTITY = ("date", "job_id", "qobj_id")
@@ -103,6 +105,8 @@ def counts(value: Mapping[str, Any], index: int, volatile: Mapping[str, Any]) ->
     header = {**value.get("common", {}).get("header", {}), **(experiment.get("header") or {})}
     slots, registers = header.get("memory_slots"), header.get("creg_sizes")
     states = _counts(packed, data) if type(packed) is Typed else packed
+    if slots and slots * len(states) > MOST_TEXT:
+        raise BadInput(f"circuit {index}", f"its result has {len(states):,} states, and says that each has {slots:,} bits")
     return {_format(state, slots, registers): n for state, n in states.items()}
 
 
@@ -291,10 +295,10 @@ def _column(path: str, places: list[int], values: list, whole: int) -> Array | d
     return packed if len(values) == whole else {"at": unsigned(places), "values": packed}
 
 
-def _values(packed) -> list:
+def _values(packed) -> Iterable:
     if type(packed) is Array:
         return packed.flat()
-    return [packed["all"]] * packed["n"] if type(packed) is dict else packed
+    return repeat(packed["all"], packed["n"]) if type(packed) is dict else packed
 
 
 def _give_back(content: dict, columns: Mapping[str, Any]) -> None:

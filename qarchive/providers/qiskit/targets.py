@@ -12,6 +12,7 @@ from typing import Any
 from ...calibration import places
 from ...columns import unsigned
 from ...values import Array
+from ..limits import number_of
 from ..sdk import sdk
 from .values import Gap
 
@@ -157,8 +158,8 @@ def _rows(columns, fields, count, blank) -> list[dict | None]:
 def _new_qubits(value, columns) -> list | None:
     if not columns and not value.get("blank_qubits"):
         return None
-    new = sdk("qiskit.providers").QubitProperties
-    return [new(**row) for row in _rows(columns, QUBIT_FIGURES, value["qubits"], range(value["qubits"]))]
+    new, qubits = sdk("qiskit.providers").QubitProperties, number_of(value["qubits"], "qubits")
+    return [new(**row) for row in _rows(columns, QUBIT_FIGURES, qubits, range(qubits))]
 
 
 # Operations. One that the standard library has under its name, with free parameters, needs no description.

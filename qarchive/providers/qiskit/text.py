@@ -9,6 +9,7 @@ from ...columns import items
 from ...errors import BadInput
 from ...values import Link
 from ..base import Get
+from ..limits import number_of
 from . import aer_instructions
 from .qpy import load_circuit
 from .values import sdk
@@ -73,8 +74,9 @@ def from_structure(value: Mapping[str, Any]) -> str | None:
     if not all("aer" in entry if type(entry) is dict else _plain(entry) for entry in value["ops"]):
         return None
     taken: set[str] = set()
-    clbits = _registers(value.get("cregs", ()), value["clbits"], "_bit", taken)
-    qubits = _registers([[row[0], *row[2:]] for row in value.get("qregs", ())], value["qubits"], "_qubit", taken)
+    clbits = _registers(value.get("cregs", ()), number_of(value["clbits"], "bits"), "_bit", taken)
+    qregs = [[row[0], *row[2:]] for row in value.get("qregs", ())]
+    qubits = _registers(qregs, number_of(value["qubits"], "qubits"), "_qubit", taken)
     if clbits is None or qubits is None:
         return None
     lines = ["OPENQASM 3.0;", 'include "stdgates.inc";']

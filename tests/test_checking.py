@@ -1,0 +1,238 @@
+"""How verify reads packs: shapes, sets of digests, and processes that share the work."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+
+import building
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qarchive import check, codec, pack, records
+from qarchive.checking import packs, workers
+from qarchive.checking.digests import Digests, beginning
+from qarchive.checking.shapes import Shapes
+from qarchive.errors import NotCanonical, QArchiveError
+from qarchive.store import Store
+from qarchive.values import Array, Link, Timestamp, Typed
+
+TORTURE = os.environ.get("QARCHIVE_TORTURE") == "1"
+
+
+@pytest.fixture
+def many(store, monkeypatch):
+    """An archive of several packs, of which two are damaged, and workers for the smallest of archives."""
+    monkeypatch.setattr(pack, "SEAL_SIZE", 3000)
+    for number in range(9):
+        store.commit(building.build(number).blobs, durable=False)
+    store.close()
+    for path in sorted(store.packs.glob("*.pack"))[:2]:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 3] ^= 1
+        path.write_bytes(content)
+    check.verify(store, deep=True)  # what it finds is noted in the index, which differs from the packs from then on
+    store.close()
+    monkeypatch.setattr(workers, "LEAST", 0)
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    return store
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that were started."""
+    found, start = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *given, **options: found.append(start(*given, **options)) or found[-1])
+    return found
+
+
+def alone(store):
+    """What one process finds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(workers, "cores", lambda: 1)
+        return check.verify(store, deep=True)
+
+
+def test_several_processes_find_what_one_does(many, started):
+    expected, steps = alone(many), []
+    assert expected.damaged and not started
+    assert check.verify(many, deep=True, progress=lambda *step: steps.append(step)) == expected
+    assert len(started) == 2 and all(worker.poll() is not None for worker in started)
+    assert steps == sorted(steps) and steps[-1] == (expected.size, expected.size)
+
+
+@pytest.mark.parametrize("program", ["raise SystemExit", "import sys; sys.stdin.read(9)", "print('hello'); input()"])
+def test_what_a_worker_does_not_answer_is_done_without_it(many, monkeypatch, program):
+    expected = alone(many)
+    monkeypatch.setattr(workers, "_PROGRAM", program)
+    assert check.verify(many, deep=True) == expected
+
+
+@pytest.mark.parametrize("executable", ["", "/nowhere/python3", "/usr/bin/an-app-with-python-inside"])
+def test_where_no_process_can_be_started_one_does_all(many, monkeypatch, executable, started):
+    expected = alone(many)
+    monkeypatch.setattr(sys, "executable", executable)
+    assert check.verify(many, deep=True) == expected and started == []
+
+
+def test_a_check_that_is_left_ends_its_workers(many, started):
+    sizes = {path: path.stat().st_size for path in many.packs.glob("*.pack")}
+    found = workers.check(sizes, True, None, many.id)
+    next(found)
+    found.close()
+    assert len(started) == 2 and [worker.wait() for worker in started] and threading.active_count() < 20
+
+
+def test_a_script_needs_no_guard_and_an_interrupt_ends_all(many, folder):
+    script = folder / "script.py"
+    script.write_text(
+        "import sys, threading, qarchive\nfrom qarchive.checking import workers\nworkers.LEAST = 0\nprint('once', flush=True)\n"
+        f"archive = qarchive.open({str(many.path)!r})\nlast = []\n"
+        "def step(*_):\n    print('step', flush=True); len(sys.argv) > 1 and threading.Event().wait(60)\n"
+        "print(len(archive.verify(True, step).findings) > 0)\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=environment, check=True)
+    lines = done.stdout.splitlines()
+    assert (lines.count("once"), lines[-1], done.stderr) == (1, "True", "")
+    running = subprocess.Popen([sys.executable, script, "wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
+    assert running.stdout.readline() == b"once\n" and running.stdout.readline() == b"step\n"
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate()
+    assert running.returncode != 0 and said.rstrip().endswith(b"KeyboardInterrupt")
+
+
+# Shapes
+
+
+def examples():
+    """Records of several types, and other small values."""
+    link = Link(bytes(range(32)))
+    labels = {"tags": ["paper"], "group": "vqe"}
+    yield pack.RECORD, records.job_record(provider="aer", kind="simulator", backend="aer_simulator", input=link, config=link,
+                                          shots=1024, size=1, names=["bell"], labels=labels)  # fmt: skip
+    volatile = {"time_s": 0.25, "steps": 70_000, "small": 200, "none": None}
+    yield pack.RECORD, records.outcome_record(job=link, attempt=link, status="DONE", provider_status="DONE", provider_job=None,
+                                              result=link, volatile=volatile, error=None, usage={"qpu_s": -3, "large": 1 << 40},
+                                              gaps=[])  # fmt: skip
+    yield pack.RECORD, records.restored_record([link, Link(bytes(32))], job=link)
+    yield "config", {"a": 1, "b": [0.5, "text", "Grüße", True, None, b"bytes"], "type": "config", "at": Timestamp(5)}
+    yield "typed", {"t": Typed("numpy.scalar", Array("<f8", (), b"\0" * 8)), "c": 1 + 2j, "s": {1, 2}, "link": link}
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_whatever_fits_a_shape_is_canonical_with_the_links_that_are_said(number):
+    kind, value = list(examples())[number]
+    encoded = codec.encode(value)
+    shapes = Shapes()
+    assert shapes.links(encoded) is None
+    shapes.learn(encoded)
+    assert shapes.links(encoded) == tuple(codec.decode_linked(encoded)[1])
+    fitting = 0
+    for at in range(len(encoded)):
+        for byte in {0, 1, 9, 0x7F, 0x80, 0xC0, 0xC7, 0xF8, 0xFF, encoded[at] ^ 1, encoded[at] ^ 32, encoded[at] ^ 128}:
+            other = encoded[:at] + bytes([byte]) + encoded[at + 1 :]
+            if (links := shapes.links(other)) is None:
+                continue
+            fitting += 1
+            found, exactly = codec.decode_linked(other)
+            assert links == tuple(exactly)
+            assert kind != pack.RECORD or records.wrong(found) is None
+    assert fitting > 12
+
+
+@settings(max_examples=2000 if TORTURE else 100)
+@given(st.data())
+def test_shapes_of_any_values_take_in_canonical_ones_only(data):
+    numbers = st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats()
+    simple = st.none() | numbers | st.text(max_size=6) | st.binary(max_size=6)
+    links = st.builds(Link, st.binary(min_size=32, max_size=32))
+    values = st.recursive(
+        simple | links | st.tuples(links),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["type", "a", "bb"]), inner, max_size=3),
+        max_leaves=6,
+    )
+    shapes = Shapes()
+    encoded = codec.encode(data.draw(values))
+    shapes.learn(encoded)
+    other = bytearray(encoded)
+    for _ in range(data.draw(st.integers(0, 3))):
+        other[data.draw(st.integers(0, len(other) - 1))] = data.draw(st.integers(0, 255))
+    if (found := shapes.links(bytes(other))) is not None:
+        assert found == tuple(codec.decode_linked(bytes(other))[1])
+
+
+def test_what_has_links_that_must_not_differ_has_no_shape():
+    encoded = codec.encode({"t": (Link(bytes(32)),)})
+    shapes = Shapes()
+    shapes.learn(encoded)
+    assert shapes.links(encoded) is None
+
+
+def test_only_as_many_shapes_are_learned_as_are_of_use():
+    shapes = Shapes()
+    for number in range(1000):
+        shapes.learn(codec.encode("é" * (number + 1)))
+    assert sum(shapes.links(codec.encode("é" * (number + 1))) is not None for number in range(1000)) == 32
+
+
+# Packs
+
+
+def test_the_quick_way_finds_what_the_thorough_one_does(store, monkeypatch):
+    monkeypatch.setattr(pack, "SEAL_SIZE", 5000)
+    for number in range(8):
+        store.commit([*building.build(number).blobs, building.blob("circuit", number, bytes([number]) * 32)], durable=False)
+    store.close()
+    checker = packs.Checker()
+    for path in store.packs.glob("*.pack"):
+        for deep in (True, False):
+            assert checker._quickly(path, deep) == packs._thoroughly(path, deep)
+
+
+def test_the_quick_way_leaves_every_flip_to_the_thorough_one(store, monkeypatch):
+    monkeypatch.setattr(pack, "SEAL_SIZE", 1)
+    store.commit(building.build(1, size=2).blobs, durable=True)
+    store._seal()
+    [path] = store.packs.glob("*.pack")
+    whole, checker = path.read_bytes(), packs.Checker()
+    chance = random.Random(1)
+    for at in range(0, len(whole), 3):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << chance.randrange(8)]) + whole[at + 1 :])
+        assert checker.check(path, True).findings, at
+    path.write_bytes(whole)
+    assert checker.check(path, True).findings == []
+
+
+# Sets of digests
+
+
+def test_a_set_of_digests_counts_each_once_and_knows_what_is_lacking():
+    chance = random.Random(1)
+    digests = [chance.randbytes(32) for _ in range(3000)]
+    some, others = Digests(), Digests()
+    for _ in range(3):
+        some.add(b"".join(digests))
+    others.add(b"".join(digests[100:]))
+    assert (len(some), len(others), len(Digests())) == (3000, 2900, 0)
+    assert some.without(others) == {beginning(digest) for digest in digests[:100]} and others.without(some) == set()
+    assert all(digest in some for digest in digests) and digests[0] not in others and chance.randbytes(32) not in some
+
+
+def test_a_set_of_digests_that_come_again_and_again_stays_small():
+    found, digests = Digests(), b"".join(bytes([7]) + number.to_bytes(31, "big") for number in range(2, 2000))
+    for _ in range(200):
+        found.add(digests)
+    assert len(found._parts[7]) < 1 << 18
+
+
+def test_bytes_that_are_not_canonical_are_no_shape_of_anything(store):
+    wrong = pack.Blob("circuit", codec.digest(b"\xd9\x01a"), b"\xd9\x01a")
+    store.commit([building.blob("circuit", "aa"), wrong], durable=True)
+    store.close()
+    [finding] = check.verify(Store.open(store.path), deep=True).findings
+    assert finding.kind == "damage" and str(NotCanonical("another encoding of the value exists")) in finding.detail
+    assert issubclass(NotCanonical, QArchiveError)
