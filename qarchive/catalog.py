@@ -91,8 +91,8 @@ class Catalog(Database):
     def _stamp(self, path: str) -> tuple[int, int]:
         """(size, time of the last write in ns) of a pack or of their folder.
 
-        An index that is kept elsewhere belongs to packs on a network, as a rule: there a file is opened to be looked at, for of one
-        that is not the system tells what it remembers, seconds old.
+        An index that is kept elsewhere belongs to packs on a network, as a rule. There a file is opened to be looked at: of one that
+        is not the system tells what it remembers, seconds old.
         """
         return _stamp(path) if self._beside or os.name == "nt" else _stamp_opened(path)
 
@@ -142,7 +142,8 @@ class Catalog(Database):
                 return
         db, files = self._connection, self._files()
         for _ in range(_LOOKS):
-            stamps = {name: self._stamp(path) for name, path in files.items()}  # before reading: what comes meanwhile is for the next
+            # Before reading: what comes meanwhile is for the next.
+            stamps = {name: self._stamp(path) for name, path in files.items()}
             known, read = self._known(), _Progress(progress, stamps)
             for name in sorted(files, key=lambda name: (name in known, name)):
                 self._take_in(Path(files[name]), known.get(name), stamps[name])
