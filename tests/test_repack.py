@@ -15,7 +15,7 @@ from qarchive import bundles, check, codec, disk, lease, pack, records
 from qarchive.archive import Archive
 from qarchive.archive import open as open_archive
 from qarchive.errors import BadInput, CannotWrite, Damaged
-from qarchive.repacking import repack
+from qarchive.repacking import repack, solids
 from qarchive.store import Store
 from qarchive.values import Link
 
@@ -76,7 +76,7 @@ def test_statistics_say_what_a_repack_would_put_together(store):
 
 
 def test_blobs_of_one_kind_and_one_device_lie_together(store, monkeypatch):
-    monkeypatch.setattr(pack, "FRAME_SIZE", 8_000)
+    monkeypatch.setattr(solids, "FRAME_SIZE", 8_000)
     jobs = fill(store, 120, size=600)
     repack(store)
     (path,) = store.packs.glob("*.pack")
