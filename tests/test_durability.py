@@ -68,7 +68,7 @@ def test_a_kill_at_any_step_loses_nothing_acknowledged(folder, monkeypatch):
     root, at_once = folder / "lab", 3
     Store.create(root).close()
     acknowledged, killed = {}, 0
-    for number in range(0, 6000 if TORTURE else 360, at_once):
+    for number in range(0, 6000 if TORTURE else 210, at_once):
         children = [building.Child(lambda tell, seed=number + i: _session(root, seed, tell)) for i in range(at_once)]
         if number % 4 == 0:
             signal.sigtimedwait([], random.Random(number).random() * 0.03)
@@ -78,7 +78,7 @@ def test_a_kill_at_any_step_loses_nothing_acknowledged(folder, monkeypatch):
             assert code in (0, -signal.SIGKILL)
             killed += code != 0
             acknowledged |= {line.split()[0]: line.split()[1:] for line in told}
-    assert killed > 100 and len(acknowledged) > 200
+    assert killed > 50 and len(acknowledged) > 100
 
     store = Store.open(root)
     assert len([name for name, _, _ in store.index.open_packs()]) <= at_once
@@ -97,10 +97,10 @@ def test_a_kill_at_any_step_loses_nothing_acknowledged(folder, monkeypatch):
 # Power cuts
 
 
-@pytest.mark.parametrize("seed", range(200 if TORTURE else 6))
+@pytest.mark.parametrize("seed", range(200 if TORTURE else 5))
 def test_a_power_cut_loses_nothing_durable_and_leaves_nothing_dangling(folder, monkeypatch, seed):
     monkeypatch.setattr(pack, "SEAL_SIZE", 12_000)
-    assert crashes.torture(folder, monkeypatch, seed, points=200 if TORTURE else 35, steps=60 if TORTURE else 40) == []
+    assert crashes.torture(folder, monkeypatch, seed, points=200 if TORTURE else 25, steps=60 if TORTURE else 40) == []
 
 
 def _acknowledge_without_sync(patch):
@@ -144,7 +144,7 @@ _SOFT = (0, 10, 0, 0, 0, 0, 0, 1, 0, 0, 0)  # commits that share a sync, and loo
 # `first` is a session of work that has shown it: a search from 0 on takes ten times as long.
 @pytest.mark.parametrize("broken, kind, habits, first", [
     (_acknowledge_without_sync, "lost", None, 0), (_sync_without_the_folder, "lost", None, 0),
-    (_omit_what_lies_in_anybodys_pack, "dangling", None, 0), (_seal_before_the_sync, "lost", None, 0),
+    (_omit_what_lies_in_anybodys_pack, "dangling", None, 1), (_seal_before_the_sync, "lost", None, 4),
     (_trust_an_index_that_outlived_its_packs, "verify", _SOFT, 10),
     (_take_records_that_stand_behind_damage, "dangling", _SOFT, 12),
 ])  # fmt: skip
@@ -170,7 +170,7 @@ def test_the_model_of_power_cuts_catches_a_sync_that_is_tried_again(folder, monk
         disk.sync_folder(self.path.parent)
 
     monkeypatch.setattr(lease.Lease, "_sync_file", sync_file)
-    for seed in range(200):
+    for seed in range(2, 200):  # the first one that has shown it
         if any(": lost: " in fault for fault in crashes.torture(folder, monkeypatch, seed, points=15, generations=1)):
             return
     pytest.fail("no crash showed what was broken")
