@@ -20,6 +20,8 @@ PROPERTIES, TARGET, DETAILS = "ibm.properties", "qiskit.target", "perceval.detai
 
 Qubits = tuple[int, ...]
 
+_UNLIKE = "a calibration that is not made like one"
+
 _MORE_IS_BETTER = frozenset({"T1", "T2", "HOM", "Transmittance", "t_in", "t_out"})
 _FIRST = ("T1", "T2", "frequency", "readout_error")
 _OF_TARGET = {"t1": ("T1", "s"), "t2": ("T2", "s"), "frequency": ("frequency", "Hz")}
@@ -132,15 +134,21 @@ class Calibration:
         Raises BadInput where the figures came from a Target, which has no such dict.
         """
         if self.value.get("type") == DETAILS:
-            specs = self.get(self.value["platform"]).get("specs")
-            return self.value["details"] | ({} if specs is None else {"specs": specs})
+            try:
+                specs = self.get(self.value["platform"]).get("specs")
+                return self.value["details"] | ({} if specs is None else {"specs": specs})
+            except (AttributeError, KeyError, TypeError):
+                raise NotCanonical(_UNLIKE) from None
         if self.value.get("type") != PROPERTIES:
             raise BadInput(
                 f"the calibration {self.digest[:12]}",
                 "it was taken from a Target, and no provider's dict is behind it",
                 "read its `value`, `qubits` and `gates`",
             )
-        return self._tree
+        try:
+            return self._tree
+        except (AttributeError, KeyError, TypeError):
+            raise NotCanonical(_UNLIKE) from None
 
     @property
     def qubits(self) -> dict[str, list[float | None]]:
@@ -189,16 +197,24 @@ class Calibration:
         kind = self.value.get("type")
         try:
             if kind == PROPERTIES:
-                return *_of_properties(self._tree), {}
+                return _right(*_of_properties(self._tree), {})
             if kind == TARGET:
-                return *_of_target(self.value), {}
+                return _right(*_of_target(self.value), {})
             if kind == DETAILS:
-                return _of_details(self.value["details"].get("perfs", {}))
+                return _right(*_of_details(self.value["details"].get("perfs", {})))
         except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError):
-            raise NotCanonical("a calibration that is not made like one") from None
+            raise NotCanonical(_UNLIKE) from None
         raise BadInput(
             f"the calibration {self.digest[:12]}", f"its type {kind!r} has no figures that are known here", "read its `value`"
         )
+
+
+def _right(qubits: dict, gates: dict, units: dict, device: dict) -> tuple[dict, dict, dict, dict]:
+    """The figures, of which names are text and places numbers. Raises ValueError for others: they cannot be put in order."""
+    places = {place for numbers in gates.values() for where in numbers for place in where}
+    if any(type(name) is not str for name in (*units, *gates)) or any(type(place) is not int for place in places):
+        raise ValueError
+    return qubits, gates, units, device
 
 
 def compare(one: Calibration, other: Calibration) -> list[Drift]:

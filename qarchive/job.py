@@ -15,6 +15,7 @@ from .store import Store
 from .values import Link, Timestamp
 
 POLL_S = 0.05
+_KEPT_AS = {"value": "value", "file": "content"}  # the field of an attachment's blob, by its type
 
 
 class Recorder(Protocol):
@@ -221,8 +222,11 @@ class Job:
         if not found:
             raise NotFound(f"the attachment {name!r}", f"job {self.id[:12]}", f"it has {', '.join(self.attachments) or 'none'}")
         held = self._value(max(found)[-1])
-        if held["type"] in ("value", "file"):
-            return held["value" if held["type"] == "value" else "content"]
+        what = held.get("type") if type(held) is dict else None
+        if type(what) is not str or (what in _KEPT_AS and _KEPT_AS[what] not in held):
+            raise BadInput(f"the attachment {name!r}", "it is not made like one", "ask whoever made it")
+        if what in _KEPT_AS:
+            return held[_KEPT_AS[what]]
         return self._provider().load_attachment(self._value, held)
 
     @property

@@ -14,8 +14,10 @@ from pathlib import Path
 import zstandard
 
 from qarchive import check, codec, model, pack, records
+from qarchive.bundles import writing
 from qarchive.index import Index, Query
 from qarchive.pack import Blob
+from qarchive.solid import Writer
 from qarchive.values import Link, Timestamp
 
 
@@ -131,6 +133,18 @@ def indexed(folder: Path, packs: Iterable[list[Blob]], looks: Iterable[bool]) ->
 
 def kinds(report: check.Report) -> set[str]:
     return {finding.kind for finding in report.findings}
+
+
+def bundled(folder: Path, job: Built) -> Path:
+    """A bundle of another archive with one job."""
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{job.id.hex()}.qar"
+    name, first = secrets.token_bytes(16), writing.manifest("ab" * 16)
+    with open(path, "xb") as file:
+        writer = Writer(file, path, name)
+        writer.add([first, *sorted(job.blobs, key=lambda blob: blob.kind == pack.RECORD)])
+        writer.seal()
+    return path
 
 
 def temporary_folder() -> Path:

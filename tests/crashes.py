@@ -18,6 +18,7 @@ from pathlib import Path
 import building
 
 from qarchive import check, disk, lease, pack, records
+from qarchive.archive import Archive
 from qarchive.errors import Damaged, QArchiveError
 from qarchive.index import Query
 from qarchive.repacking import repack
@@ -254,14 +255,17 @@ def start(root: Path) -> Log:
 
 
 # How often each thing happens: a durable commit, one that shares a sync, a flush, a pack handed back, a process killed, one
-# killed in the middle of a write, a sync that fails, a look that brings the index up to date, a job removed, and a repack.
-_DEEDS = ("durable", "soft", "flush", "close", "killed", "cut off", "failing", "look", "remove", "repack", "gc")
-HABITS = ((8, 8, 3, 2, 1, 1, 1, 3, 1, 1, 0), (2, 12, 1, 1, 2, 1, 1, 6, 0, 0, 0), (3, 6, 0, 0, 4, 0, 4, 1, 0, 0, 0),
-          (6, 4, 1, 1, 1, 1, 0, 2, 4, 2, 2))  # fmt: skip
+# killed in the middle of a write, a sync that fails, a look that brings the index up to date, a job removed, a repack, a bundle
+# taken in.
+_DEEDS = ("durable", "soft", "flush", "close", "killed", "cut off", "failing", "look", "remove", "repack", "gc", "import")
+HABITS = ((8, 8, 3, 2, 1, 1, 1, 3, 1, 1, 0, 1), (2, 12, 1, 1, 2, 1, 1, 6, 0, 0, 0, 0), (3, 6, 0, 0, 4, 0, 4, 1, 0, 0, 0, 0),
+          (6, 4, 1, 1, 1, 1, 0, 2, 4, 2, 2, 2))  # fmt: skip
 
 
 def work(log: Log, chance: random.Random, monkeypatch, steps: int, writers: int, habits: tuple[int, ...]) -> None:
     """Several writers take turns, as separate processes would."""
+    jobs = [building.build(number) for number in range(3)] if habits[_DEEDS.index("import")] else []
+    theirs = [(job, building.bundled(log.root.with_name(f"{log.root.name}-theirs"), job)) for job in jobs]
     with monkeypatch.context() as patch:
         patch.setattr(Store, "_sync_soon", lambda self: None)  # flushes come where this function says so
         recorder = Recorder(log, patch)
@@ -302,6 +306,10 @@ def work(log: Log, chance: random.Random, monkeypatch, steps: int, writers: int,
                     repack(store, gc=deed == "gc")
                 except Damaged:
                     pass  # it says so, and leaves everything as it is
+            elif deed == "import" and theirs:
+                job, bundle = theirs.pop()
+                Archive(store).import_(bundle)
+                log.promise([job])
             elif deed in ("killed", "cut off"):
                 if store._lease is not None:
                     store._lease.release()

@@ -138,7 +138,7 @@ def _take_records_that_stand_behind_damage(patch):
     patch.setattr(intake.Intake, "add", add)
 
 
-_SOFT = (0, 10, 0, 0, 0, 0, 0, 1, 0, 0, 0)  # commits that share a sync, and looks
+_SOFT = (0, 10, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0)  # commits that share a sync, and looks
 
 
 # `first` is a session of work that has shown it: a search from 0 on takes ten times as long.

@@ -69,7 +69,7 @@ class Incoming:
             try:
                 with open(disk.create(self.path), "wb") as file:
                     while left and (piece := source.read(min(left, 1 << 20))):
-                        file.write(piece)
+                        disk.append(file.fileno(), piece)
                         left -= len(piece)
             except OSError as error:
                 raise disk.cannot_write(self.path, error) from error
@@ -132,8 +132,7 @@ def _place(store: Store, bundle: Bundle, name: str, path: Path) -> int:
     try:
         with open(path, "rb+") as file:
             disk.sync(file.fileno())
-        os.rename(path, target)
-        disk.sync_folder(store.packs)
+        disk.rename(path, target)
     except OSError as error:
         raise disk.cannot_write(target, error) from error
     if there is not None:  # it was damaged, and now it is whole

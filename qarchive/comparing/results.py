@@ -107,7 +107,8 @@ def quantities(entry: Mapping[str, Any]) -> list[Quantity]:
         found.append(Quantity("counts", COUNTS, counted))
     bits = {name: item for name, item in entry.items() if _is_bits(item)}
     found += _swept(bits)
-    for name, item in entry.items():
+    for key, item in entry.items():
+        name = str(key)
         if name in _ABOUT or name in bits or (name == "counts" and counted is not None):
             continue
         if counted is not None and (name in _AS_COUNTED or _is_counts(item)):
@@ -139,7 +140,9 @@ def asked(result: Any) -> list[dict[str, Any]]:
     """{"target_precision": ...} of each PUB of the blob of an estimator's result, where it says so; empty for all else."""
     if type(result) is not Typed or result.tag != "qiskit.PrimitiveResult":
         return []
-    abouts = [pub.value[1] if type(pub) is Typed and type(pub.value) is list else {} for pub in result.value[0]]
+    pubs = result.value[0] if type(result.value) is list and result.value else ()
+    abouts = [pub.value[1] if type(pub) is Typed and type(pub.value) is list and len(pub.value) > 1 else {}
+              for pub in (pubs if type(pubs) is list else ())]  # fmt: skip
     return [{name: about[name] for name in ("target_precision",) if isinstance(about, Mapping) and _is_number(about.get(name))}
             for about in abouts]  # fmt: skip
 
