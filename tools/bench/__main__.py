@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import aer_runs
 import beside
 import bundles
+import columns
 import commits
 import groups
 import machine
@@ -25,8 +26,9 @@ import sizes
 import writers
 from table import Row, as_markdown, as_text
 
-ROWS = {"commit": commits.rows, "writers": writers.rows, "sizes": sizes.rows, "million": million.rows, "aer": aer_runs.rows,
-        "groups": groups.rows, "results": results.rows, "bundles": bundles.rows, "remote": remotes.rows}  # fmt: skip
+ROWS = {"commit": commits.rows, "writers": writers.rows, "sizes": sizes.rows, "columns": columns.rows, "million": million.rows,
+        "aer": aer_runs.rows, "groups": groups.rows, "results": results.rows, "bundles": bundles.rows,
+        "remote": remotes.rows}  # fmt: skip
 
 
 def main() -> None:
