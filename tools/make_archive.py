@@ -91,6 +91,7 @@ def main(folder: Path) -> None:
         with IBMServer(seed=13) as server:
             halved(archive, server, bell)
         shared(archive, bell)
+        repacked(archive, bell)
         jobs = [described(job) for job in archive.jobs(order="oldest")]
         groups = [{"name": group.name, "id": group.id, "jobs": [job.id for job in group], "report": str(group.report())}
                   for group in archive.groups()]  # fmt: skip
@@ -158,6 +159,17 @@ def shared(archive: qarchive.Archive, circuit: QuantumCircuit) -> None:
         archive.import_(bundle)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
         archive.sign(archive.jobs(group="sweep", order="oldest")[0].id, key=str(key))
+
+
+def repacked(archive: qarchive.Archive, circuit: QuantumCircuit) -> None:
+    """Packs put together, those of one's own and the foreign ones; and a job that was taken out while somebody else wrote."""
+    archive.repack()
+    archive.group("gone").add(AerSimulator(), circuit, shots=13)
+    with qarchive.open(archive.path) as other:
+        other.wrap(AerSimulator()).run(circuit, shots=14, seed_simulator=1).result()
+        other.flush()
+        archive.delete_group("gone")
+        assert archive.gc().waits
 
 
 def cnot() -> pcvl.Processor:
