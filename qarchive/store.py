@@ -33,7 +33,8 @@ packs/       the data; every file in it is a zstd stream of msgpack values (`zst
 archive.json what this archive is called, and the version of its format
 index/       made from the packs, and safe to delete
 locks/       keep writers apart; may be deleted when nothing is running, on any machine
-quarantine/  ends of writes that a crash cut off
+quarantine/  ends of writes that a crash cut off, and packs that were damaged
+condemned/   what was taken out of the packs, while somebody may still need it
 
 Do not edit or rename anything in packs/. To read it: `pip install qarchive`, then `qarchive --archive . list`.
 """
