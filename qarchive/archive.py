@@ -15,6 +15,7 @@ from .catalog import Progress
 from .errors import BadInput, NotFound
 from .exchange import Exchange
 from .groups.group import Group
+from .identity import MARKER
 from .index import Query
 from .job import Job
 from .library import Way, moment_of
@@ -22,7 +23,7 @@ from .providers.base import Cloud
 from .repacking import Repacked, repack
 from .repair import Repaired, repair
 from .stage import Stage
-from .store import MARKER, Store
+from .store import Store
 from .values import Link
 
 if TYPE_CHECKING:

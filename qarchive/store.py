@@ -1,10 +1,8 @@
 """An archive's folder as a store of blobs: commit, flush, get. Which call is on the disk when is decided here."""
 
 import atexit
-import json
 import os
 import queue
-import secrets
 import socket
 import threading
 import time
@@ -14,30 +12,14 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
-from . import codec, disk, filesystem, lease, owner, pack
+from . import codec, disk, filesystem, identity, lease, owner, pack
 from .condemned import Condemned
-from .errors import ArchiveWarning, BadInput, Damaged, NewerFormat, NoArchive, NotEncodable, NotFound, QArchiveError
+from .errors import ArchiveWarning, Damaged, NotFound, QArchiveError
 from .index import Index
-from .locks import Lock, announced, shared
-from .values import Timestamp
+from .locks import announced, shared
 
-FORMAT = 1
-MARKER = "archive.json"
-MARKER_MAX = 4 << 10  # bytes
 SHARED_SYNC_S = 0.5  # local runs share one sync within this time
 UNSYNCED_MAX = 32 << 20  # bytes kept in memory for writing again, should a sync fail
-
-_README = """This folder is a qarchive archive: records of jobs that ran on quantum computers and simulators.
-
-packs/       the data; every file in it is a zstd stream of msgpack values (`zstd -dc packs/*.pack`)
-archive.json what this archive is called, and the version of its format
-index/       made from the packs, and safe to delete
-locks/       keep writers apart; may be deleted when nothing is running, on any machine
-quarantine/  ends of writes that a crash cut off, and packs that were damaged
-condemned/   what was taken out of the packs, while somebody may still need it
-
-Do not edit or rename anything in packs/. To read it: `pip install qarchive`, then `qarchive --archive . list`.
-"""
 
 _stores: "weakref.WeakSet[Store]" = weakref.WeakSet()
 
@@ -57,51 +39,13 @@ class Store:
     @classmethod
     def create(cls, path: Path) -> "Store":
         """A new archive in `path`, which is missing or an empty folder. Raises BadInput, CannotWrite."""
-        try:
-            if path.is_file():
-                raise BadInput(str(path), "is a file", "an archive is a folder")
-            disk.make_folders(path)
-            if not _is_free(path):
-                raise BadInput(str(path), "is a folder that holds other files", "name a new or an empty one")
-            for name in ("locks", "packs"):
-                (path / name).mkdir(mode=0o700, exist_ok=True)
-            making = path / "locks" / "create.lock"
-            with Lock(path, "create"):  # whoever comes second finds the archive of the first
-                if not (path / MARKER).exists():
-                    (path / "README.txt").write_text(_README, encoding="utf-8")
-                    identity = {"format": FORMAT, "id": secrets.token_hex(16), "created": str(Timestamp.now())}
-                    identity["check"] = _check(identity)
-                    disk.replace(path / MARKER, (json.dumps(identity, indent=1) + "\n").encode())
-                making.unlink(missing_ok=True)  # those who wait for it see the marker, whatever file they lock
-        except OSError as error:
-            raise disk.cannot_write(path, error) from error
+        identity.make(path)
         return cls.open(path)
 
     @classmethod
     def open(cls, path: Path) -> "Store":
         """The archive in `path`. Raises NoArchive, BadInput, Damaged, NewerFormat."""
-        try:
-            if path.is_file():
-                raise BadInput(str(path), "is a file", "an archive is a folder")
-            with open(path / MARKER, "rb") as file:
-                text = file.read(MARKER_MAX + 1)
-        except (FileNotFoundError, NotADirectoryError):
-            raise NoArchive(str(path)) from None
-        except OSError as error:
-            raise BadInput(str(path), f"cannot be read ({error.strerror})", "ask its owner for read access") from error
-        try:
-            identity = json.loads(text)
-            version, archive, created = identity["format"], identity["id"], identity["created"]
-            if len(text) > MARKER_MAX or len(bytes.fromhex(archive)) != 16 or archive != archive.lower():
-                raise ValueError
-            check = _check(identity)
-        except (ValueError, KeyError, TypeError, RecursionError, NotEncodable):
-            raise Damaged(str(path / MARKER), "is not the identity of an archive") from None
-        if type(version) is int and version > FORMAT:
-            raise NewerFormat(str(path), version, FORMAT)
-        if identity.get("check") != check or version != FORMAT:
-            raise Damaged(str(path / MARKER), "its check does not fit its content")
-        return cls(path, archive, created)
+        return cls(path, *identity.read(path))
 
     def _reset(self) -> None:
         self._mutex = threading.RLock()
@@ -417,20 +361,6 @@ class _Syncer:
             except QArchiveError as error:
                 warnings.warn(f"jobs of the last second are not yet on the disk: {error}", ArchiveWarning, stacklevel=1)
             del store
-
-
-def _is_free(path: Path) -> bool:
-    """Whether a folder is empty, or holds only what another process's `create` has made so far, or one that was killed."""
-    names = {entry.name for entry in path.iterdir() if not entry.name.startswith(f".{MARKER}.")}
-    if not names:
-        return True
-    begun = "locks" in names and names <= {"locks", "packs", "README.txt"}
-    return begun and not any((path / "packs").glob("*"))
-
-
-def _check(identity: dict) -> str:
-    named = [identity.get(name) for name in ("format", "id", "created")]
-    return codec.digest(codec.encode(named)).hex()[:16]
 
 
 def _index_folder(path: Path, archive: str) -> Path | None:

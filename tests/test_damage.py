@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from qarchive import check, codec, disk, pack
-from qarchive import store as stores
+from qarchive import identity as marker
 from qarchive.errors import BadInput, CannotWrite, Damaged, NewerFormat, NoArchive, NotFound, QArchiveError
 from qarchive.store import Store
 
@@ -573,4 +573,4 @@ def test_the_check_of_an_identity_covers_all_of_it(tiny):
     root, _ = tiny
     identity = json.loads((root / "archive.json").read_text())
     assert identity["check"] == codec.digest(codec.encode([identity[name] for name in ("format", "id", "created")])).hex()[:16]
-    assert stores.FORMAT == identity["format"]
+    assert marker.FORMAT == identity["format"]

@@ -7,8 +7,8 @@ import click
 from .. import config as settings
 from ..archive import open as open_archive
 from ..errors import BadInput
+from ..identity import MARKER
 from ..pack import SEAL_SIZE
-from ..store import MARKER
 from . import output
 from .provenance import verify_jobs
 from .shell import Commands, complete_job, json_option, opened

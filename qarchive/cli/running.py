@@ -5,7 +5,7 @@ import logging
 import click
 
 from ..config import locate
-from ..store import MARKER
+from ..identity import MARKER
 from . import output, results
 from .shell import json_option, opened
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import disk
 from ..errors import BadInput, NotFound, Unreachable
-from ..store import MARKER
+from ..identity import MARKER
 from .backend import Object
 
 _COMING = ".coming-"  # begins the name of a file that is being written

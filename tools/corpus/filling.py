@@ -4,7 +4,8 @@ from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 
-from qarchive.store import MARKER, Store
+from qarchive.identity import MARKER
+from qarchive.store import Store
 
 from .jobs import PERIOD, jobs
 from .pool import Pool, make_pool
