@@ -3,15 +3,17 @@
 import os
 import sqlite3
 import time
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 from . import pack
 from .database import BROKEN, Database, Progress
 from .errors import Damaged
+from .filling import Filling
 from .intake import Intake, Known, as_read
 from .tables import TABLES, VERSION, Corrupt, checked, numbers_of, places, seal
 
@@ -19,6 +21,9 @@ __all__ = ["Catalog", "Progress"]
 
 _STEP_NS = 2_000_000_000  # the coarsest clock of a file system that is met
 _LOOK_S = 1.0
+_DIGEST = 32  # bytes
+_SPOOLED = 16 << 20  # bytes of digests that are kept in memory, and not in a temporary file
+_MANY_GONE = 20_000  # blobs
 _LOOKS = 5  # at a folder in which packs come and go
 
 
@@ -31,18 +36,26 @@ class Catalog(Database):
         self._tails: dict[str, tuple] = {}  # what packs were when they were last read: a tail is not read at every query
         self._look: _Look | None = None  # at the packs when they were last found to be as they were read
 
-    def lost_packs(self) -> dict[str, list[bytes]]:
-        """Packs that the file knows and that are gone, with the blobs they held; asked of the file as it is."""
+    def lost_packs(self) -> dict[str, Iterator[bytes]]:
+        """Packs that the file knows and that are gone, with the digests of the blobs they held, to be read once.
+
+        They are those of the file as it is now, whatever is asked of the index before they are read.
+        """
         if self.file is None or not self.file.exists():
             return {}
+        kept, held = SpooledTemporaryFile(_SPOOLED), {}
         try:
             with closing(self._connect("ro")) as db:
                 files = self._files()
                 gone = {name: row for name, row in db.execute("SELECT name, id FROM packs") if name not in files}
-                sql = "SELECT digest FROM blobs WHERE id >= ? AND id < ?"
-                return {name: [digest for (digest,) in db.execute(sql, numbers_of(row))] for name, row in gone.items()}
+                for name, row in gone.items():
+                    start = kept.tell()
+                    for (digest,) in db.execute("SELECT digest FROM blobs WHERE id >= ? AND id < ?", numbers_of(row)):
+                        kept.write(digest)
+                    held[name] = _digests_in(kept, start, kept.tell())
         except BROKEN:
             return {}  # `faults` says what is wrong with it
+        return held
 
     def confirm(self, digest: bytes) -> None:
         """Make sure that a blob lies where the index says; if its packs say otherwise, build the index again."""
@@ -91,8 +104,8 @@ class Catalog(Database):
     def _stamp(self, path: str) -> tuple[int, int]:
         """(size, time of the last write in ns) of a pack or of their folder.
 
-        An index that is kept elsewhere belongs to packs on a network, as a rule. There a file is opened to be looked at: of one that
-        is not the system tells what it remembers, seconds old.
+        An index that is kept elsewhere belongs to packs on a network, as a rule. There a file is opened to be looked at: of one
+        that is not the system tells what it remembers, seconds old.
         """
         return _stamp(path) if self._beside or os.name == "nt" else _stamp_opened(path)
 
@@ -136,6 +149,8 @@ class Catalog(Database):
 
         New packs come first and those that are gone last: what was moved from these to those is never in neither.
         """
+        if not self._empty and self._mostly_gone():
+            self._begin(self._identity is not None)
         if self._empty:
             read = self._fill(progress)
             if self._files().keys() == read:
@@ -157,6 +172,22 @@ class Catalog(Database):
         with db:
             Intake(db, self.packs).settle()
 
+    def _mostly_gone(self) -> bool:
+        """Whether most of what was read is gone, as after a repack: to read all packs anew is faster than to forget those.
+
+        What a verify has found to be damaged is remembered in no other place: then they are forgotten one by one.
+        """
+        files, db, gone, held = self._files(), self._connection, 0, 0
+        known = self._known()
+        if not known.keys() - files.keys() or any(found.damaged for found in known.values()):
+            return False
+        for name, found in known.items():
+            first, beyond = numbers_of(found.id)
+            last = db.execute("SELECT max(id) FROM blobs WHERE id >= ? AND id < ?", (first, beyond)).fetchone()[0]
+            number = 0 if last is None else last - first + 1
+            gone, held = (gone, held + number) if name in files else (gone + number, held)
+        return gone > _MANY_GONE and gone > held
+
     def _fill(self, progress: Progress | None) -> Set[str]:
         """Fill empty tables from all packs, in one transaction. The names of those that there were."""
         db, files = self._connection, self._files()
@@ -168,17 +199,17 @@ class Catalog(Database):
                 for sql in TABLES.split(";"):
                     db.execute(sql)
                 db.executemany("INSERT INTO meta VALUES (?, ?)", [("version", VERSION), ("archive", self.archive)])
-                intake = Intake(db, self.packs, filling=True)
-                intake.begin()
-                for name in sorted(files):
-                    try:
-                        intake.read(Path(files[name]), None)
-                    except FileNotFoundError:
-                        continue
-                    read.step(name)
-                intake.fold()
-                intake.finish()
-                intake.settle()
+                filling, there = Filling(db, self.packs), files
+                for _ in range(_LOOKS):
+                    filling.read_packs({name: stamps[name][0] for name in there}, read.step)
+                    there = {name: path for name, path in self._files().items() if name not in stamps}
+                    if not there:
+                        break
+                    # What was moved from a pack that was gone before it was read is in one that has come.
+                    files |= there
+                    stamps |= {name: self._stamp(path) for name, path in there.items()}
+                filling.finish()
+                Intake(db, self.packs).settle()
         except BaseException:
             self._drop()  # what is half filled is of no use
             raise
@@ -232,17 +263,23 @@ class _Look:
         return True
 
 
+def _digests_in(file: SpooledTemporaryFile, start: int, end: int) -> Iterator[bytes]:
+    for at in range(start, end, _DIGEST):
+        file.seek(at)
+        yield file.read(_DIGEST)
+
+
 class _Progress:
     """Tells how many bytes of the packs have been read."""
 
     def __init__(self, tell: Progress | None, stamps: dict[str, tuple[int, int]]):
         self._tell, self._stamps = tell, stamps
-        self._done, self._total = 0, sum(size for size, _ in stamps.values())
+        self._done = 0
 
     def step(self, name: str) -> None:
         self._done += self._stamps[name][0]
         if self._tell:
-            self._tell(self._done, self._total)
+            self._tell(self._done, sum(size for size, _ in self._stamps.values()))
 
 
 def _lists(path: Path, entry: pack.Entry) -> bool:
@@ -250,7 +287,7 @@ def _lists(path: Path, entry: pack.Entry) -> bool:
     try:
         commits = pack.sealed_commits(path) or pack.scan(path)
         return any(
-            replace(found, key=None) == entry for commit in commits if type(commit) is pack.Commit for found in commit.entries
+            found._replace(key=None) == entry for commit in commits if type(commit) is pack.Commit for found in commit.entries
         )
     except FileNotFoundError:
         return True

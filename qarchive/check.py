@@ -11,6 +11,7 @@ from .checking import workers
 from .checking.digests import Digests, beginning
 from .checking.packs import Part
 from .errors import Damaged, NewerFormat, NotCanonical, NotFound
+from .index import Index, Read
 from .intake import read_all
 from .store import Store
 
@@ -50,9 +51,14 @@ class Report:
 def verify(store: Store, deep: bool = False, progress: Progress | None = None) -> Report:
     """Check every commit's hash and every record; with `deep` also every blob, every link, and the index against the packs.
 
+    Of the index every place of a blob is compared, and every row of it with its own check; of jobs that it lists, that they are
+    those of which there are records. Of archives with more than some jobs (`tables.SAMPLE`) the rows of so many jobs, others each
+    time, are made again from their records; in smaller ones, and where packs are damaged, those of all.
+
     Large archives are divided over the cores. Raises Damaged where there is no folder of packs, NewerFormat.
     """
     report, found = Report(), _Found()
+    mended = store.index.mended
     lost = store.index.lost_packs()  # asked first: any other question makes the index forget them
     sizes = {}
     for path in _files(store.packs):
@@ -60,11 +66,10 @@ def verify(store: Store, deep: bool = False, progress: Progress | None = None) -
             sizes[path] = path.stat().st_size
         elif path.suffix not in (lease.ABANDONED, pack.COMING):
             report.findings.append(Finding("foreign", str(path), "is no pack"))
-    index_faults = None
-    apart = store.index.file.parent if deep and store.index.file is not None and sizes else None
-    for path, part in workers.check(sizes, deep, apart, store.id):
+    against = _against(store) if deep and sizes else None
+    for path, part in workers.check(sizes, deep, against):
         if path is None:
-            index_faults = part
+            found.faults, found.tables = part
         elif part is not None:  # else it was replaced by another since, which the blobs that are missing would tell
             report.packs += 1
             report.size += sizes[path]
@@ -78,8 +83,7 @@ def verify(store: Store, deep: bool = False, progress: Progress | None = None) -
     for name, blobs in lost.items():
         if missing := found.lacking(blobs):
             report.findings.append(Finding("missing", str(store.packs / name), f"the pack is gone, and with it {missing} blobs"))
-    if index_faults is None:
-        index_faults = workers.wrong_with(store.index) if deep else store.index.faults()
+    index_faults = _wrong_with(store, found, deep, against, mended)
     report.findings += [Finding("index", str(store.index.file), fault) for fault in index_faults]
     if damaged := {path.name for path, each in found.findings.items() if any(kind == "damage" for kind, _, _ in each)}:
         store.index.distrust(damaged)
@@ -90,6 +94,32 @@ def verify(store: Store, deep: bool = False, progress: Progress | None = None) -
     for digest, where in sorted(referrers(store, sorted(sizes), found.missing(), deep, withheld.keys()).items()):
         report.findings.append(Finding("missing", digest.hex(), f"referred to by {where.hex()}"))
     return report
+
+
+def _against(store: Store) -> Path | None:
+    """The file of the index, caught up with the packs; None where the index is in memory and so has just been made from them."""
+    store.index.refresh()
+    return store.index.kept
+
+
+def _wrong_with(store: Store, found: "_Found", deep: bool, against: Path | None, mended: int) -> list[str]:
+    """What is wrong with the index."""
+    index = store.index
+    if not deep:
+        return index.faults()
+    if index.mended > mended:
+        return ["was corrupt, and has been made again"]
+    if found.faults or not found.read:
+        return found.faults
+    if against is None or not found.sound:  # what is left out of damaged packs only the index knows: one is made anew
+        fresh = Index(None, index.packs, index.archive)
+        try:
+            different = index.differences(fresh)
+        finally:
+            fresh.close()
+    else:
+        different = index.contradicted(found.read) or found.tables  # these are held against the places of records
+    return [f"the table {table} differs from what the packs say" for table in different]
 
 
 def referrers(store: Store, packs: Iterable[Path], missing: Collection[bytes], deep: bool,
@@ -158,13 +188,18 @@ class _Found:
     def __init__(self):
         self.blobs, self.records, self._links = Digests(), Digests(), Digests()
         self.findings: dict[Path, list[tuple[str, int, str]]] = {}
+        self.faults, self.tables = [], []  # of the index
+        self.read: dict[str, Read] = {}  # by the names of packs
+        self.sound = True
 
     def add(self, path: Path, part: Part) -> None:
         self.blobs.add(part.blobs)
         self.records.add(part.records)
         self._links.add(part.links)
+        self.read[path.name] = part.read
         if part.findings:
             self.findings[path] = part.findings
+            self.sound = self.sound and all(kind == "tail" for kind, _, _ in part.findings)
 
     def missing(self) -> set[bytes]:
         """The beginnings of digests that something links to and no pack holds."""

@@ -12,7 +12,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import pairwise
+from itertools import chain, pairwise
 
 import msgpack
 
@@ -26,10 +26,15 @@ MAX_EMPTY = 1 << 24  # the other sizes of an array without items, multiplied: li
 TUPLE, SET, MAP, COMPLEX, BIGINT, TIMESTAMP, ARRAY, CHUNKED, LINK, TYPED = range(1, 11)
 
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,63}\Z")
+_FLOATS = {float}
+_LONG = 32  # items of a list, keys of a map
+_KEPT = 1 << 10  # keys of maps that are remembered to be in order, and letters in all keys of one
+_key_lists: set[tuple[str, ...]] = set()
 _LINK = b"\xc7\x20\x09"  # what stands before the digest in a link
 _SCALARS = frozenset({str, bool, type(None)})
 _QUICK = frozenset({str, bool, type(None), int})
-_KEYS, _LOOKED_AT = {str}, frozenset({dict, list, float})
+_KEYS, _LOOKED_AT = {str}, frozenset({dict, list, float, tuple, Typed, Array})
+_REPEATED = frozenset({TUPLE, COMPLEX, ARRAY, TYPED})  # ext types at which `_repeats` looks, beside links and times
 _packers = threading.local()
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 64) - 1  # of the integers that msgpack holds
 _PARTS = {ARRAY: 3, CHUNKED: 2, TYPED: 2}  # items of the lists that these ext types hold
@@ -97,24 +102,35 @@ def _decode(encoded: bytes) -> "tuple[object, _Decoder]":
 
 
 def _repeats(value: object, encoded: bytes) -> bool:
-    """Whether a value in which only links and times are no plain msgpack has these canonical bytes; False may also mean that
-    this is not told here. What msgpack's own packer cannot be asked is looked at first: order of keys, and NaN."""
-    level, depth = [value], 0
+    """Whether a value without sets, other keys, large integers and chunks has these canonical bytes; False may also mean that
+    this is not told here. What msgpack's own packer cannot be asked is looked at first: order of keys, NaN, tags and arrays."""
+    level, depth = [value] if type(value) in _LOOKED_AT else [], 0
     while level:
-        deeper = []
+        of: dict[type, list] = {kind: [] for kind in _LOOKED_AT}
         for item in level:
-            kind = type(item)
-            if kind is dict:
-                keys = list(item)
-                if keys and (set(map(type, keys)) != _KEYS or keys != sorted(keys)):
+            of[type(item)].append(item)
+        maps, typed, lists = of[dict], of[Typed], of[list] + of[tuple]
+        if not _key_lists.issuperset(map(tuple, maps)) and not all(map(_are_keys, maps)):
+            return False
+        if any(map(math.isnan, of[float])) or not TAGS.issuperset([item.tag for item in typed]):
+            return False
+        for item in of[Array]:
+            _check_array(item)
+        short = []
+        for item in lists:
+            if len(item) <= _LONG:
+                short.append(item)
+                continue
+            types = set(map(type, item))  # of most of these all items are of one type, that needs no look
+            if types == _FLOATS:
+                if any(map(math.isnan, item)):
                     return False
-                deeper += [each for each in item.values() if type(each) in _LOOKED_AT]
-            elif kind is list:
-                deeper += [each for each in item if type(each) in _LOOKED_AT]
-            elif item != item:
-                return False
-        level, depth = deeper, depth + 1
-        if depth == MAX_DEPTH - 1:  # what is nested deeper may hold a link or a time
+            elif not types.isdisjoint(_LOOKED_AT):
+                short.append(item)
+        inner = chain([item.value for item in typed], chain.from_iterable(map(dict.values, maps)), chain.from_iterable(short))
+        level = [item for item in inner if type(item) in _LOOKED_AT]
+        depth += 1
+        if depth == MAX_DEPTH // 2 - 1:  # a tag may be two levels, and what is nested deeper may hold a link or a time
             return False
     try:
         return _repacked(value) == encoded
@@ -122,18 +138,43 @@ def _repeats(value: object, encoded: bytes) -> bool:
         return False
 
 
+def _are_keys(item: dict) -> bool:
+    """Whether the keys of a map are strings in order. Those of most maps have been seen before."""
+    keys = tuple(item)
+    if keys in _key_lists:
+        return True
+    if keys and (set(map(type, keys)) != _KEYS or list(keys) != sorted(keys)):
+        return False
+    if len(keys) <= _LONG and sum(map(len, keys)) <= _KEPT and len(_key_lists) < _KEPT:
+        _key_lists.add(keys)
+    return True
+
+
 def _repacked(value: object) -> bytes:
-    if not hasattr(_packers, "pack"):
-        _packers.pack = msgpack.Packer(default=_ext_of, strict_types=True).pack
-    return _packers.pack(value)
+    free = _packers.__dict__.setdefault("free", [])
+    pack = free.pop() if free else msgpack.Packer(default=_ext_of, strict_types=True).pack
+    packed = pack(value)
+    free.append(pack)
+    return packed
 
 
-def _ext_of(value: Link | Timestamp) -> msgpack.ExtType:
-    if type(value) is Link and len(value.digest) == 32:
-        return tuple.__new__(msgpack.ExtType, (LINK, value.digest))
-    if type(value) is Timestamp:
-        return tuple.__new__(msgpack.ExtType, (TIMESTAMP, value.ns.to_bytes(8, "big", signed=True)))
-    raise TypeError
+def _ext_of(value: object) -> msgpack.ExtType:
+    kind = type(value)
+    if kind is Link and len(value.digest) == 32:
+        code, data = LINK, value.digest
+    elif kind is Timestamp:
+        code, data = TIMESTAMP, value.ns.to_bytes(8, "big", signed=True)
+    elif kind is Typed:
+        code, data = TYPED, _repacked([value.tag, value.value])
+    elif kind is Array and type(value.data) is bytes:
+        code, data = ARRAY, _repacked([value.dtype, list(value.shape), value.data])
+    elif kind is tuple:
+        code, data = TUPLE, _repacked(list(value))
+    elif kind is complex:
+        code, data = COMPLEX, _double(value.real) + _double(value.imag)
+    else:
+        raise TypeError
+    return tuple.__new__(msgpack.ExtType, (code, data))
 
 
 def links(value: object) -> Iterator[Link]:
@@ -410,7 +451,7 @@ class _Decoder:
     def __init__(self, fetch=None):
         self.depth = 0
         self.chunked = False
-        self.simple = True  # no other ext types than links and times
+        self.simple = True  # no other ext types than links, times and those of `_REPEATED`
         self.links: list[bytes] = []
         self.fetch = fetch
         self.in_array = False
@@ -425,7 +466,7 @@ class _Decoder:
             return Link(data)
         if code == TIMESTAMP:
             return Timestamp(int.from_bytes(_sized(data, 8), "big", signed=True))
-        self.simple = False
+        self.simple = self.simple and code in _REPEATED
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise ValueError(f"nested more than {MAX_DEPTH} deep")

@@ -5,13 +5,14 @@ a row that fails it makes the whole index be built again, and is never shown.
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from . import pack
 from .catalog import Catalog
 from .rows import JOB, GroupRow, Member, Query, Row, job_row, job_rows
-from .tables import AT_DIGEST, AT_DIGESTS, OF_PACK, checked, entry_of, foreign_of, of_many, places
+from .tables import AT_DIGEST, AT_DIGESTS, OF_PACK, checked, entry_of, foreign_of, numbers_of, of_many, places
 
 __all__ = ["GroupRow", "Index", "Member", "Query", "Row"]
 
@@ -216,9 +217,15 @@ class Index(Catalog):
 
     def statistics(self) -> list[tuple[str, int, int]]:
         """(kind, distinct blobs, their raw bytes) over the archive."""
-        distinct = "SELECT DISTINCT digest, kind, length FROM blobs"
-        sql = f"SELECT kind, count(*), sum(length) FROM ({distinct}) GROUP BY kind ORDER BY kind"
-        return self.ask(lambda db: db.execute(sql).fetchall())
+
+        def read(db: sqlite3.Connection) -> list[tuple[str, int, int]]:
+            found = {kind: of for kind, *of in db.execute("SELECT kind, count(*), sum(length) FROM blobs GROUP BY kind")}
+            for kind, length, times in db.execute(_SEVERAL):
+                found[kind][0] -= times - 1
+                found[kind][1] -= (times - 1) * length
+            return [(kind, *found[kind]) for kind in sorted(found)]
+
+        return self.ask(read)
 
     def differences(self, other: "Index") -> list[str]:
         """The names of the tables in which two indexes of the same packs differ, whatever numbers their rows have.
@@ -232,12 +239,65 @@ class Index(Catalog):
         mine, others = sums(self), sums(other)
         return [table for table in mine if mine[table] != others[table]]
 
+    @property
+    def kept(self) -> Path | None:
+        """The file behind the answers; None while these come from memory."""
+        return None if self._identity is None else self.file
+
+    def contradicted(self, packs: Mapping[str, "Read"]) -> list[str]:
+        """The names of the tables that do not fit to what packs without damage were found to hold, by their names.
+
+        What was added to them since may be in the index already.
+        """
+
+        def compare(db: sqlite3.Connection) -> list[str]:
+            known, wrong = self._known(), {}
+            for name, found in packs.items():
+                if found.placed is None:
+                    wrong["blobs"] = None
+                row = known.get(name)
+                if row is None or row.size < found.last or row.sealed < found.sealed or (row.origin is not None) != found.foreign:
+                    wrong["packs"] = None
+                elif (found.sealed or row.size == found.last) and found.upto == found.last:
+                    if row.synced != found.synced:
+                        wrong["packs"] = None
+                    [many] = db.execute("SELECT count(*) FROM blobs WHERE id >= ? AND id < ?", numbers_of(row.id)).fetchone()
+                    if found.placed is not None and many != found.placed:
+                        wrong["blobs"] = None
+            if db.execute("SELECT 1 FROM blobs WHERE id >> 32 NOT IN (SELECT id FROM packs) LIMIT 1").fetchone():
+                wrong["blobs"] = None
+            if db.execute("SELECT 1 FROM withheld LIMIT 1").fetchone():  # only what is damaged leaves something withheld
+                wrong["withheld"] = None
+            return list(wrong)
+
+        return self.ask(compare)
+
     def content(self) -> dict[str, list]:
         """All that the index says of jobs and blobs, without row numbers, so that two indexes of the same packs are equal."""
         tables = _CONTENT | {"records": "DISTINCT digest, job FROM blobs WHERE job IS NOT NULL"}
         return self.ask(lambda db: {table: sorted(db.execute(f"SELECT {sql}"), key=repr) for table, sql in tables.items()})
 
 
+class Read(NamedTuple):
+    """What a pack without damage was found to hold: commits up to byte `last`, which say that it was `synced` up to a byte;
+    whether it has a trailer, and begins as a bundle. `placed` is how many blobs, of the commits up to byte `upto`, lie where the
+    index says, None where any does not."""
+
+    last: int
+    synced: int
+    sealed: bool
+    foreign: bool
+    placed: int | None
+    upto: int
+
+
+# Blobs that lie in several packs. Most do not: their digests are passed over in the order of the index, and never sorted.
+_SEVERAL = """
+SELECT kind, length, count(*) FROM blobs WHERE substr(digest, 1, 8) IN (
+    SELECT (SELECT substr(digest, 1, 8) FROM blobs WHERE id = one)
+    FROM (SELECT max(id) AS one FROM blobs GROUP BY substr(digest, 1, 8) HAVING count(*) > 1)
+) GROUP BY digest, kind, length HAVING count(*) > 1
+"""
 _FEW = 2_000  # jobs that are looked at one by one in a few milliseconds
 _CONTENT = {
     "packs": "name, size, hash, synced, sealed, origin FROM packs",

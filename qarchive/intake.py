@@ -3,15 +3,16 @@
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from . import codec, disk, model, pack, records
+from . import codec, disk, pack, records
 from .errors import Damaged, NewerFormat, NotCanonical
-from .rows import JOB, job_columns, job_row, member_columns
-from .tables import AT_DIGEST, AT_DIGESTS, INDEXES, OF_PACK, Corrupt, entry_of, foreign_of, numbers_of, of_many, places, seal
+from .folding import group_rows, listed
+from .rows import JOB, job_row
+from .tables import AT_DIGEST, AT_DIGESTS, INSERTS, OF_PACK, Corrupt, entry_of, foreign_of, numbers_of, of_many, places, seal
 
 BATCH = 5_000  # records folded together
 BATCH_SIZE = 8 << 20  # and their bytes: decoded they take a multiple
@@ -37,14 +38,10 @@ class Known:
 
 
 class Intake:
-    """Records read in one transaction, folded into jobs a batch at a time.
+    """Records read in one transaction, folded into jobs a batch at a time."""
 
-    With `filling` the tables were empty and have no indexes yet: `finish` makes them. Until then jobs that come up again in
-    a later batch are put off, so that nothing has to be looked up.
-    """
-
-    def __init__(self, db: sqlite3.Connection, packs: Path, filling: bool = False):
-        self.db, self.packs, self.filling = db, packs, filling
+    def __init__(self, db: sqlite3.Connection, packs: Path):
+        self.db, self.packs = db, packs
         self.jobs: dict[bytes, dict[bytes, dict]] = {}
         self.count = self.size = 0
         self.blobs: list[tuple] = []
@@ -77,7 +74,7 @@ class Intake:
                     self.damage(row, found.offset, found.length, reason)
                 if type(found) is pack.Commit:
                     if found.offset == 0 and found.entries[0].kind == pack.BUNDLE:
-                        origin = _origin(file, path, found.entries[0])
+                        origin = origin_of(file, path, found.entries[0])
                         db.execute("UPDATE packs SET origin = ? WHERE id = ?", (origin, row))
                     if found.whole:
                         synced = max(synced, found.synced)
@@ -90,16 +87,20 @@ class Intake:
                 size = os.fstat(file.fileno()).st_size
             file.seek(max(size - 32, 0))
             hashed = file.read(32) if size else b""
-        columns = size, hashed, synced, disk.boot(), int(sealed), int(damaged), origin
+        self.ended(path, Known(row, size, hashed, synced, disk.boot(), int(sealed), int(damaged), origin))
+
+    def ended(self, path: Path, known: Known) -> None:
+        """Write down how far a pack was read."""
+        _, *columns = astuple(known)
         fields = "size = ?, hash = ?, synced = ?, boot = ?, sealed = ?, damaged = ?, origin = ?, seal = ?"
         sql = f"UPDATE packs SET {fields} WHERE id = ?"
-        db.execute(sql, (*columns, seal((path.name, row, *columns)), row))
+        self.db.execute(sql, (*columns, seal((path.name, known.id, *columns)), known.id))
 
     def add(self, path: Path, file, row: int, commit: pack.Commit, suspect: bool, foreign: bool) -> None:
         """Take in one commit: the places of its blobs and the content of its records."""
         jobs: dict[bytes, bytes] = {}
         entries = [entry for entry in commit.entries if entry.kind == pack.RECORD]
-        known = {} if self.filling or foreign or suspect else self.known_records([entry.digest for entry in entries])
+        known = {} if foreign or suspect else self.known_records([entry.digest for entry in entries])
         for entry, data in read_all(file, path, entries):
             if entry.digest in known and not isinstance(data, Damaged):
                 jobs[entry.digest] = known[entry.digest]  # it takes part already, as one of this archive's own
@@ -158,8 +159,8 @@ class Intake:
     def fold(self) -> None:
         """Fold all records taken so far with those that the index had, and write the rows of blobs, jobs and groups."""
         db = self.db
-        known = self.put_off() if self.filling else self.known_of(self.jobs)
-        db.executemany("INSERT INTO blobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", self.blobs)
+        known = self.known_of(self.jobs)
+        db.executemany(INSERTS["blobs"], self.blobs)
         shared = db.execute("SELECT 1 FROM packs WHERE origin IS NOT NULL").fetchone() is not None
         missing = [digest for job, digests in known.items() for digest in digests - self.jobs[job].keys()]
         values = self.values(missing)
@@ -176,22 +177,14 @@ class Intake:
                 continue
             if job in known:
                 self.unlist(job)
-            folded = model.fold(job, about, foreign_of(db, about) if shared else frozenset())
-            if folded.removed:
+            if (found := listed(job, about, foreign_of(db, about) if shared else frozenset())) is None:
                 continue
-            fields = model.summary(folded)
-            rows.append(job_columns(fields))
-            if len(folded.attempts) > 1:
-                ids = {attempt.provider_job for attempt in folded.attempts} - {None, fields["provider_job"]}
-                earlier += [(job, provider_job) for provider_job in ids]
-            created = fields["created"].ns
-            tags += [(tag, created, job) for tag in fields["tags"]]
-            if folded.record is not None and "member" in folded.record:
-                members.append(member_columns(folded.record["member"], fields))
-        db.executemany(f"INSERT INTO jobs VALUES (NULL{', ?' * 13})", rows)
-        db.executemany("INSERT OR IGNORE INTO tags VALUES (?, ?, ?)", sorted(tags))
-        db.executemany("INSERT OR IGNORE INTO earlier VALUES (?, ?)", earlier)
-        db.executemany("REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", members)
+            rows.append(found.job)
+            tags += found.tags
+            earlier += found.earlier
+            members += [found.member] if found.member else []
+        for table, of in (("jobs", rows), ("tags", sorted(tags)), ("earlier", earlier), ("members", members)):
+            db.executemany(INSERTS[table], of)
         self.blobs, self.jobs, self.count, self.size = [], {}, 0, 0
 
     def known_of(self, jobs: Iterable[bytes]) -> dict[bytes, set[bytes]]:
@@ -200,31 +193,6 @@ class Intake:
         for job, (digest,) in of_many(self.db, "SELECT job, digest FROM blobs WHERE substr(job, 1, 8) IN ({})", jobs, 8):
             known.setdefault(job, set()).add(digest)
         return known
-
-    def put_off(self) -> dict[bytes, set[bytes]]:
-        """Set aside the jobs that earlier batches had records of: they are folded by `finish`. None remain that are known."""
-        prefixes = {job[:8] for job in self.jobs}
-        seen = {prefix for prefix, _ in of_many(self.db, "SELECT prefix, 1 FROM temp.seen WHERE prefix IN ({})", prefixes, 8)}
-        again = [job for job in self.jobs if job[:8] in seen]
-        self.db.executemany("INSERT OR IGNORE INTO temp.again VALUES (?)", zip(again))
-        for job in again:
-            del self.jobs[job]
-        self.db.executemany("INSERT INTO temp.seen VALUES (?)", zip(prefixes - seen))
-        return {}
-
-    def begin(self) -> None:
-        """Make room for what is remembered while the tables are filled."""
-        self.db.execute("CREATE TEMP TABLE seen(prefix BLOB PRIMARY KEY) WITHOUT ROWID")
-        self.db.execute("CREATE TEMP TABLE again(job BLOB PRIMARY KEY) WITHOUT ROWID")
-
-    def finish(self) -> None:
-        """Make the indexes of tables that were filled, and fold the jobs that came up more than once."""
-        for sql in filter(None, map(str.strip, INDEXES.split(";"))):
-            self.db.execute(sql)
-        self.filling = False
-        self.refold(job for (job,) in self.db.execute("SELECT job FROM temp.again").fetchall())
-        self.db.execute("DROP TABLE temp.seen")
-        self.db.execute("DROP TABLE temp.again")
 
     def refold(self, jobs: Iterable[bytes]) -> None:
         """Fold jobs and groups by the records that the index has of them, and forget those of which it has none."""
@@ -240,19 +208,9 @@ class Intake:
 
     def group(self, group: bytes, about: dict[bytes, dict]) -> None:
         """Write a group's rows."""
-        db = self.db
-        root = about.get(group)
-        if root is not None:
-            removed = records.is_removed(about)
-            columns = group, root["name"], root["archive"], root["number"], int(removed)
-            db.execute("REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)", (*columns, seal(columns)))
-        ends: dict[tuple, int] = {}
-        for record in about.values():
-            if record["type"] == "mapped":
-                of = group, record["author"], record["sequence"]
-                ends[of] = max(ends.get(of, 0), record["circuits"])
-        rows = [(*of, circuits, seal((*of, circuits))) for of, circuits in ends.items()]
-        db.executemany("REPLACE INTO mapped VALUES (?, ?, ?, ?, ?)", rows)
+        row, ends = group_rows(group, about)
+        self.db.executemany(INSERTS["groups"], [row] if row else [])
+        self.db.executemany(INSERTS["mapped"], ends)
 
     def unlist(self, job: bytes) -> None:
         """Take a job out of all that lists it."""
@@ -349,7 +307,7 @@ class Intake:
         return True
 
 
-def _origin(file, path: Path, entry: pack.Entry) -> str:
+def origin_of(file, path: Path, entry: pack.Entry) -> str:
     """The id of the archive that a bundle says to come from; empty where it does not say."""
     try:
         found = codec.decode(pack.read(file, path, entry))["archive"]

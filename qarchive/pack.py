@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import msgpack
 import zstandard
@@ -37,6 +38,7 @@ _HASH = 32
 FOOTER_SIZE = 8 + _HASH
 _KIND = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _of_thread = threading.local()
+_new = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,7 @@ class Blob:
     key: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """Where a blob lies: its frame's place and sizes in the pack, and its own place and length inside the frame."""
 
     kind: str
@@ -442,7 +443,8 @@ def _entries(at, sizes, listed) -> tuple[Entry, ...] | None:
     """Places of all blobs: frames follow each other, and blobs fill each of them. None where anything does not fit."""
     if type(sizes) is not list or type(listed) is not list or not sizes:
         return None
-    entries = []
+    entries: list[Entry] = []
+    kinds: set[str] = set()
     pending = iter(listed)
     for frame in sizes:
         if type(frame) is not list or len(frame) != 2 or not _plausible(*frame):
@@ -450,25 +452,26 @@ def _entries(at, sizes, listed) -> tuple[Entry, ...] | None:
         stored, raw = frame
         start = 0
         while start < raw:
-            entry = _entry(next(pending, None), at, stored, raw, start)
-            if entry is None:
+            # One look at each thing, and no call: there are millions of blobs.
+            blob = next(pending, None)
+            if type(blob) is not list:
                 return None
-            entries.append(entry)
-            start += entry.length
+            if len(blob) == 3:
+                kind, length, name = blob
+                key = None
+            elif len(blob) == 4 and type(blob[3]) is bytes and len(blob[3]) == _HASH:
+                kind, length, name, key = blob
+            else:
+                return None
+            if type(name) is not bytes or len(name) != _HASH or type(length) is not int or not 0 < length <= raw - start:
+                return None
+            if type(kind) is not str or (kind not in kinds and not _KIND.match(kind)):
+                return None
+            kinds.add(kind)
+            entries.append(_new(Entry, (kind, name, length, key, at, stored, raw, start)))
+            start += length
         at += stored
     return tuple(entries) if len(entries) == len(listed) else None
-
-
-def _entry(blob, frame, stored, raw, start) -> Entry | None:
-    """One listed blob, or None where it is not as `_listed` writes it or goes beyond its frame."""
-    if type(blob) is not list or len(blob) not in (3, 4):
-        return None
-    kind, length, *names = blob
-    if type(kind) is not str or not _KIND.match(kind) or not _is_size(length, raw - start) or not length:
-        return None
-    if not all(type(name) is bytes and len(name) == _HASH for name in names):
-        return None
-    return Entry(kind, names[0], length, names[1] if len(names) == 2 else None, frame, stored, raw, start)
 
 
 def _plausible(stored, raw) -> bool:

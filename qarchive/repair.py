@@ -82,7 +82,7 @@ class _Repair:
     def run(self, progress: Progress | None) -> Repaired:
         sizes = {path: path.stat().st_size for path in sorted(self.store.packs.iterdir()) if pack.pack_id(path)}
         read = 0
-        for path, part in workers.check(sizes, True, None, self.store.id):
+        for path, part in workers.check(sizes, True):
             if part is None:
                 continue
             self.held.add(part.blobs)

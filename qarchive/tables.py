@@ -58,6 +58,17 @@ CREATE INDEX members_job ON members(job);
 CREATE INDEX members_replaces ON members(replaces) WHERE replaces IS NOT NULL;
 """
 
+# One row into each table that holds many. A row of `earlier` and `tags` may be there already, and one of a group be a newer one.
+INSERTS = {
+    "blobs": f"INSERT INTO blobs VALUES (?{', ?' * 9})",
+    "jobs": f"INSERT INTO jobs VALUES (NULL{', ?' * 13})",
+    "tags": "INSERT OR IGNORE INTO tags VALUES (?, ?, ?)",
+    "earlier": "INSERT OR IGNORE INTO earlier VALUES (?, ?)",
+    "groups": "REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)",
+    "mapped": "REPLACE INTO mapped VALUES (?, ?, ?, ?, ?)",
+    "members": f"REPLACE INTO members VALUES (?{', ?' * 12})",
+}
+
 PACK_BITS = 32  # of a blob's number: those below are its place in the pack
 AT_DIGEST = "substr(digest, 1, 8) = substr(?1, 1, 8) AND digest = ?1"  # finds the rows of one blob by its digest
 AT_DIGESTS = "substr(digest, 1, 8) IN ({})"  # and of many: other rows may be among them

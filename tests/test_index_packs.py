@@ -11,7 +11,7 @@ import building
 import pytest
 import zstandard
 
-from qarchive import catalog, index, intake, pack
+from qarchive import catalog, filling, index, intake, pack
 from qarchive.index import Index, Query, Row
 from qarchive.store import Store
 from qarchive.tables import INDEXES
@@ -88,8 +88,10 @@ def test_a_reader_finds_each_blob_of_packs_that_were_replaced_since_it_looked(re
     assert {digest: replaceable.get(digest) for digest in blobs} == blobs
 
 
-def test_no_job_is_missing_for_a_moment_while_packs_are_replaced(replaceable):
+@pytest.mark.parametrize("many", [catalog._MANY_GONE, 10])
+def test_no_job_is_missing_for_a_moment_while_packs_are_replaced(replaceable, monkeypatch, many):
     """Neither in what another process reads of the tables, nor in what it is told."""
+    monkeypatch.setattr(catalog, "_MANY_GONE", many)
     done = replaceable.path.parent / "done"
 
     def replace(tell):
@@ -110,6 +112,37 @@ def test_no_job_is_missing_for_a_moment_while_packs_are_replaced(replaceable):
     reader.close()
 
 
+def test_an_index_of_which_most_packs_are_gone_is_made_anew_beside_the_one_there_is(replaceable, monkeypatch):
+    monkeypatch.setattr(catalog, "_MANY_GONE", 10)
+    replaceable.index.refresh()
+    before = replaceable.index._identity
+    _replace_all(replaceable.packs)
+    with closing(sqlite3.connect(replaceable.index.file)) as db:
+        old = db.execute("SELECT count(*) FROM jobs")
+        replaceable.index.refresh()
+        assert replaceable.index._identity != before and old.fetchone() == (40,)
+    assert list(replaceable.index.file.parent.glob("coming-*")) == []
+    with closing(Index(None, replaceable.packs, replaceable.id)) as fresh:
+        assert replaceable.index.content() == fresh.content()
+
+
+def test_what_is_known_of_damage_outlives_the_packs_that_go(replaceable, monkeypatch):
+    monkeypatch.setattr(catalog, "_MANY_GONE", 0)
+    kept, gone = sorted(replaceable.packs.glob("*.pack"), key=lambda path: path.stat().st_size)
+    replaceable.index.distrust([kept.name])
+    gone.unlink()
+    assert replaceable.index.pack_names() == [kept.name] and replaceable.index.open_packs() == []
+
+
+def test_the_blobs_of_lost_packs_are_those_there_were_whatever_is_asked_meanwhile(replaceable):
+    held = {path.name: sorted(blob.digest for blob in _blobs(path)) for path in replaceable.packs.glob("*.pack")}
+    _replace_all(replaceable.packs)
+    lost = replaceable.index.lost_packs()
+    replaceable.index.refresh()
+    assert {name: sorted(digests) for name, digests in lost.items()} == held
+    assert replaceable.index.lost_packs() == {}
+
+
 def test_a_pack_that_goes_and_another_that_comes_with_less_leave_what_there_is(replaceable):
     [kept, *gone] = sorted(replaceable.packs.glob("*.pack"))
     _write(replaceable.packs, [blob for path in gone for blob in _blobs(path)][::2])
@@ -123,7 +156,7 @@ def test_a_pack_that_goes_and_another_that_comes_with_less_leave_what_there_is(r
 @pytest.mark.parametrize("batch", [1, 7])
 def test_jobs_that_come_up_in_several_batches_are_the_same(replaceable, monkeypatch, batch):
     said = replaceable.index.content()
-    monkeypatch.setattr(intake, "BATCH", batch)
+    monkeypatch.setattr(filling, "BATCH", batch)
     monkeypatch.setattr(intake, "_REFOLDED", 3)
     replaceable.index.rebuild()
     assert replaceable.index.content() == said
@@ -176,7 +209,7 @@ def test_a_process_killed_while_it_makes_the_index_again_leaves_the_one_there_wa
     replaceable.close()
 
     def die(tell):
-        intake.Intake.finish = lambda self: building.os._exit(9)
+        filling.Filling.finish = lambda self: building.os._exit(9)
         replaceable.index.rebuild()
 
     assert building.Child(die).wait() == ([], 9)

@@ -234,7 +234,7 @@ def test_a_directory_that_does_not_fit_its_frame_is_refused_with_the_place(path,
     entry = next(pack.scan(path)).entries[0]
     assert entry.raw == 32
     reason = reason.replace("STORED", str(entry.stored))
-    fields = {name: getattr(entry, name) for name in Entry.__dataclass_fields__} | change
+    fields = {name: getattr(entry, name) for name in Entry._fields} | change
     with open(path, "rb") as file, pytest.raises(Damaged) as caught:
         pack.read(file, path, Entry(**fields))
     assert str(caught.value) == f"{path} at byte {fields['frame']}: {reason}; run `qarchive verify` to see what is affected"
@@ -243,7 +243,7 @@ def test_a_directory_that_does_not_fit_its_frame_is_refused_with_the_place(path,
 def test_a_frame_that_is_none_is_damage(path):
     path.write_bytes(written([blob("a" * 31)]))
     entry = next(pack.scan(path)).entries[0]
-    fields = {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
+    fields = {name: getattr(entry, name) for name in Entry._fields}
     for change in ({"stored": 12}, {"stored": 3}, {"frame": entry.frame + 1}):
         with open(path, "rb") as file, pytest.raises(Damaged) as caught:
             pack.read(file, path, Entry(**fields | change))

@@ -1,31 +1,29 @@
 """Checking one pack: quickly where all is as it was written, and thoroughly where anything is not.
 
 The quick way finds no fault, it only finds that there is none; whatever it does not expect, it leaves to the thorough one.
+It reads a large pack in pieces, each by itself, and what the pieces say is held together in the end.
 """
 
 import hashlib
 import os
-import re
 import struct
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-import msgpack
 import zstandard
 
 from .. import codec, pack, records
 from ..errors import Damaged, NewerFormat, NotCanonical
+from ..index import Read
 from ..intake import read_all
+from .commits import OtherwiseError, first_commit, listed_in, listing_of, read_commit, trailer_of
+from .places import Places
 from .shapes import Shapes
 
-_WINDOW = 8 << 20  # bytes read at once
-_PREFIX = struct.Struct("<4sI8s")
-_END = struct.Struct("<32sQ8s")
 _FOOTER = pack.FOOTER + struct.pack("<I", 32)
-_SIZES = {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}  # bytes of a number, by its first
-_KIND = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 
 
 @dataclass
@@ -33,7 +31,7 @@ class Part:
     """What was found in a pack. Digests are joined, each once, in order: of the blobs whose bytes are good, of the records among
     them that are not wrong, and of what they link to and the pack does not hold.
 
-    `findings` are (kind, byte, what is wrong).
+    `findings` are (kind, byte, what is wrong); what follows is as in `index.Read`, `placed` None where the index was not asked.
     """
 
     commits: int = 0
@@ -41,6 +39,28 @@ class Part:
     records: bytes = b""
     links: bytes = b""
     findings: list[tuple[str, int, str]] = field(default_factory=list)
+    last: int = 0
+    synced: int = 0
+    sealed: bool = False
+    foreign: bool = False
+    placed: int | None = None
+    upto: int = 0
+
+    @property
+    def read(self) -> Read:
+        return Read(self.last, self.synced, self.sealed, self.foreign, self.placed, self.upto)
+
+
+@dataclass
+class Piece:
+    """What the quick way found in a piece of a pack: of the commits that begin in it, the first at byte `first` (None where none
+    does). `listed` are the bytes (from, to) of the trailer that list them; `listing` those of all that it lists, and how many
+    commits these are, where the piece is the one that begins the pack."""
+
+    part: Part
+    first: int | None = None
+    listed: tuple[int, int] | None = None
+    listing: tuple[int, int, int] | None = None
 
 
 class _Seen:
@@ -51,247 +71,253 @@ class _Seen:
         self.records: set[bytes] = set()
         self.links: set[bytes] = set()
 
-    def part(self, commits: int, findings: list[tuple[str, int, str]]) -> Part:
+    def part(self, commits: int, findings: list[tuple[str, int, str]], said: Read) -> Part:
         joined = (b"".join(sorted(found)) for found in (self.blobs, self.records, self.links - self.blobs))
-        return Part(commits, *joined, findings)
+        return Part(commits, *joined, findings, *said)
 
 
 class Checker:
-    """Checks packs, one after another. What it learns of one makes it faster with the next."""
+    """Checks packs, one after another. What it learns of one makes it faster with the next.
 
-    def __init__(self):
+    With the file of an `index` it also holds against the packs where that says that blobs lie, and what records are about.
+    """
+
+    def __init__(self, index: Path | None = None):
         self._shapes = {True: Shapes(), False: Shapes()}  # of records and of other blobs
         self._decompressor = zstandard.ZstdDecompressor()
+        self._index = index
 
     def check(self, path: Path, deep: bool) -> Part:
         """Raises FileNotFoundError, NewerFormat."""
+        piece = self.piece(path, deep, 0, None)
+        part = piece and joined([piece])
+        return part or self.thoroughly(path, deep)
+
+    def piece(self, path: Path, deep: bool, start: int, stop: int | None) -> Piece | None:
+        """The commits that begin from byte `start` on and before `stop`, or up to the end; None where they are otherwise than
+        expected. Raises FileNotFoundError."""
         try:
-            return self._quickly(path, deep)
-        except _OtherwiseError:
-            return _thoroughly(path, deep)
+            return self._quickly(path, deep, start, stop)
+        except OtherwiseError:
+            return None
 
-    def _quickly(self, path: Path, deep: bool) -> Part:
-        seen, commits, listing = _Seen(), 0, []
+    def _quickly(self, path: Path, deep: bool, start: int, stop: int | None) -> Piece:
+        seen, commits, listing, synced = _Seen(), 0, [], 0
         name = pack.pack_id(path)
-        with open(path, "rb", buffering=0) as file:
+        with open(path, "rb", buffering=0) as file, self._places(path, deep) as places:
             size = os.fstat(file.fileno()).st_size
-            trailer = _trailer(file, size)
+            trailer = trailer_of(file, size)
             end = size - len(trailer)
-            content = hashlib.sha256() if trailer else None
-            window, at = b"", 0
-            start = 0  # of the window
-            while at < end:
-                window, start, commit = _commit(file, window, start, at, end, name)
+            foreign = _is_foreign(file, end, name)
+            at = first = first_commit(file, start, min(stop or end, end), end, name)
+            window, began = b"", 0
+            while at is not None and at < end and (stop is None or at < stop):
+                window, began, commit = read_commit(file, window, began, at, end, name)
                 commits += 1
-                body, length, frames, blobs, first = commit
-                inside = memoryview(window)[at - start : at - start + length]
+                body, length, frames, blobs, inner, vouched = commit
+                inside = memoryview(window)[at - began : at - began + length]
                 if inside[-pack.FOOTER_SIZE :] != _FOOTER + hashlib.sha256(inside[: -pack.FOOTER_SIZE]).digest():
-                    raise _OtherwiseError
-                if content is not None:
-                    content.update(inside)
+                    raise OtherwiseError
+                if trailer:
                     listing.append((at, length, body))
-                self._blobs(inside, frames, blobs, first, deep, seen)
+                subjects = self._blobs(inside, frames, blobs, inner, deep, seen, foreign)
+                synced = max(synced, vouched)
+                if places is not None:
+                    places.compare(at, length, _rows(at + inner, frames, blobs, subjects, foreign))
                 at += length
-        if trailer and not _fits(trailer, name, end, content.digest(), listing):
-            raise _OtherwiseError
-        return seen.part(commits, [])
+            said = Read(at or 0, synced, bool(trailer), foreign, *_ended(places))
+            piece = Piece(seen.part(commits, [], said), first)
+            if trailer:
+                piece.listed = listed_in(trailer, listing)
+                piece.listing = listing_of(file, trailer, name, end) if start == 0 else None
+        return piece
 
-    def _blobs(self, commit: memoryview, frames: list, blobs: list, at: int, deep: bool, seen: _Seen) -> None:
-        """Hold the blobs of a commit against their digests and against the rules of values."""
+    def _blobs(self, commit: memoryview, frames: list, blobs: list, at: int, deep: bool, seen: _Seen, foreign: bool
+               ) -> dict[bytes, bytes]:  # fmt: skip
+        """Hold the blobs of a commit against their digests and against the rules of values. What each record is about."""
+        subjects: dict[bytes, bytes] = {}
         pending = iter(blobs)
         for stored, raw in frames:
             inside, left = [], raw
             while left > 0:
                 blob = next(pending, None)
                 if blob is None:
-                    raise _OtherwiseError
+                    raise OtherwiseError
                 inside.append(blob)
                 left -= blob[1]
             if left:
-                raise _OtherwiseError
+                raise OtherwiseError
             if deep or any(blob[0] == pack.RECORD for blob in inside):
-                self._frame(commit[at : at + stored], raw, inside, deep, seen)
+                self._frame(commit[at : at + stored], raw, inside, deep, seen, subjects, foreign)
             else:
                 seen.blobs.update(blob[2] for blob in inside)
             at += stored
         if next(pending, None) is not None:
-            raise _OtherwiseError
+            raise OtherwiseError
+        return subjects
 
-    def _frame(self, frame: memoryview, raw: int, blobs: list, deep: bool, seen: _Seen) -> None:
+    def _frame(self, frame: memoryview, raw: int, blobs: list, deep: bool, seen: _Seen, subjects: dict[bytes, bytes],
+               foreign: bool) -> None:  # fmt: skip
         try:
             if zstandard.frame_content_size(frame) != raw:
-                raise _OtherwiseError
+                raise OtherwiseError
             data = self._decompressor.decompress(frame, allow_extra_data=False)
         except zstandard.ZstdError:
-            raise _OtherwiseError from None
+            raise OtherwiseError from None
         sha256, at = hashlib.sha256, 0
+        of_records, of_others = self._shapes[True], self._shapes[False]
+        known, add_links = seen.blobs, seen.links.update
         for kind, length, digest, *_ in blobs:
             if length == raw:
                 encoded = data
             else:
                 encoded = data[at : at + length]
                 at += length
-            is_record = kind == pack.RECORD
-            if is_record or deep:
+            if kind == pack.RECORD:
                 if sha256(encoded).digest() != digest:
-                    raise _OtherwiseError
-                shapes = self._shapes[is_record]
-                links = shapes.links(encoded)
-                if links is None:
-                    links = self._decode(encoded, is_record, shapes)
-                seen.links.update(links)
-            seen.blobs.add(digest)
-            if is_record:
+                    raise OtherwiseError
+                shape = of_records.find(encoded)
+                if shape is None:
+                    links, about, local = self._record(encoded, digest)
+                else:
+                    links, local = shape.links(encoded), shape.local
+                    about = links[shape.about] if shape.about >= 0 else digest
                 seen.records.add(digest)
+                if not (local and foreign):
+                    subjects[digest] = about
+                add_links(links)
+            elif deep:
+                if sha256(encoded).digest() != digest:
+                    raise OtherwiseError
+                shape = of_others.find(encoded)
+                add_links(self._decode(encoded) if shape is None else shape.links(encoded))
+            known.add(digest)
 
-    def _decode(self, encoded: bytes, is_record: bool, shapes: Shapes) -> list[bytes]:
+    def _record(self, encoded: bytes, digest: bytes) -> tuple[list[bytes], bytes, bool]:
+        """(the links of a record that is not wrong, what it is about, whether it is an archive's own affair)."""
         try:
             value, links = codec.decode_linked(encoded)
         except (NotCanonical, NewerFormat):
-            raise _OtherwiseError from None
-        if is_record and records.wrong(value) is not None:
-            raise _OtherwiseError
-        shapes.learn(encoded)
+            raise OtherwiseError from None
+        if records.wrong(value) is not None:
+            raise OtherwiseError
+        about, local = records.subject_of(digest, value), value["type"] in records.LOCAL
+        name = None if about == digest else b"group" if records.is_of_group(value) else b"job"
+        self._shapes[True].learn(encoded, name, local)
+        return links, about, local
+
+    def _decode(self, encoded: bytes) -> list[bytes]:
+        try:
+            _, links = codec.decode_linked(encoded)
+        except (NotCanonical, NewerFormat):
+            raise OtherwiseError from None
+        self._shapes[False].learn(encoded)
         return links
 
+    def thoroughly(self, path: Path, deep: bool) -> Part:
+        """All that is there, and all that is wrong with it, in the order of the file."""
+        seen, commits, findings, synced, last = _Seen(), 0, [], 0, 0
+        sealed = pack.sealed_commits(path)
+        listed, closed, foreign = [], False, False
+        with open(path, "rb") as file, self._places(path, deep) as places:
+            for found in pack.scan(path):
+                if type(found) is pack.Tail:
+                    reason = f"{found.length} bytes of a write that was cut off; the next writer moves them to quarantine/"
+                    findings.append(("tail", found.offset, reason))
+                elif type(found) is pack.Damage:
+                    findings.append(("damage", found.offset, f"{found.length} bytes that are no commit"))
+                elif type(found) is pack.Seal:
+                    closed = True
+                    if found.content != _content_hash(path, found.offset):
+                        findings.append(("damage", found.offset, "the trailer's hash of the content does not fit"))
+                    if sealed is None or [_directory(commit) for commit in sealed] != listed:
+                        findings.append(("damage", found.offset, "the trailer lists other commits than there are"))
+                else:
+                    if sealed is not None:
+                        listed.append(_directory(found))
+                    commits += 1
+                    if not found.whole:
+                        findings.append(("damage", found.offset, f"a commit of {found.length} bytes whose hash does not fit"))
+                    foreign |= found.offset == 0 and found.entries[0].kind == pack.BUNDLE
+                    subjects: dict[bytes, bytes] = {}
+                    findings += _look_at(path, file, found, deep, seen, subjects, foreign)
+                    synced, last = max(synced, found.synced), found.offset + found.length
+                    if places is not None:
+                        rows = [
+                            (e.digest, e.frame, e.start, e.stored, e.raw, e.length, e.kind, None if foreign else e.key,
+                             subjects.get(e.digest))
+                            for e in found.entries
+                        ]  # fmt: skip
+                        places.compare(found.offset, found.length, rows)
+            return seen.part(commits, findings, Read(last, synced, closed, foreign, *_ended(places)))
 
-class _OtherwiseError(Exception):
-    """Something is not as it is expected; nobody outside sees this."""
+    def _places(self, path: Path, deep: bool) -> AbstractContextManager[Places | None]:
+        """What the index says of a pack, where that is asked for."""
+        return closing(Places(self._index, path)) if self._index is not None and deep else nullcontext()
 
 
-def _trailer(file: BinaryIO, size: int) -> bytes:
-    """The bytes that say to be a trailer; none where there are none."""
-    file.seek(max(size - 64, 0))
-    length = pack.trailer_length(file.read(64))
-    if length is None or length > size:
-        return b""
-    file.seek(size - length)
-    return file.read(length)
-
-
-def _fits(trailer: bytes, name: bytes, end: int, content: bytes, listing: list[tuple[int, int, bytes]]) -> bool:
-    """Whether a trailer lists what there is. What it says of a commit is what the header says, byte for byte."""
-    pack_int = msgpack.packb
-    before = len(msgpack.packb([pack.VERSION, name, 0])) - 1  # bytes of a header's body before what the trailer repeats
-    whole, brief = [], []
-    for at, length, body in listing:
-        place = pack_int(at) + pack_int(length)
-        said = body[before + len(pack_int(at)) :]
-        whole += [b"\x95", place, said]
-        brief += [b"\x93", place, said[: _SIZES.get(said[0], 1)]]
-    head = b"\x95" + msgpack.packb([pack.VERSION, name, end, content])[1:] + msgpack.Packer().pack_array_header(len(listing))
-    start = pack.TRAILER + struct.pack("<I", len(trailer) - 8) + pack.MARK
-    stop = _END.pack(hashlib.sha256(trailer[: -_END.size]).digest(), len(trailer), pack.END)
-    return any(b"".join((start, head, *listed, stop)) == trailer for listed in (whole, brief))
-
-
-def _commit(file: BinaryIO, window: bytes, start: int, at: int, end: int, name: bytes) -> tuple[bytes, int, tuple]:
-    """(a window of the file with all of the commit at byte `at`, where it starts, the commit as `_header` gives it)."""
-    needed = min(64 << 10, end - at)
-    while True:
-        if at + needed > start + len(window):
-            file.seek(at)
-            size = min(max(needed, _WINDOW), end - at)
-            window, start = _read(file, size), at
-        inside = at - start
-        magic, size, mark = _PREFIX.unpack_from(window, inside) if end - at > _PREFIX.size else (b"", 0, b"")
-        if magic != pack.HEADER or mark != pack.MARK or size > pack.MAX_HEADER or at + 8 + size > end:
-            raise _OtherwiseError
-        if needed < 8 + size:
-            needed = 8 + size
+def joined(pieces: list[Piece]) -> Part | None:
+    """What was found in a pack of which these are all pieces, in order; None where they do not fit to each other."""
+    whole, digests, at, listed = Part(placed=0), ([], [], []), 0, []
+    first = pieces[0].part
+    for piece in pieces:
+        part = piece.part
+        if (part.sealed, part.foreign) != (first.sealed, first.foreign):
+            return None
+        whole.upto = max(whole.upto, part.upto)
+        whole.placed = None if None in (whole.placed, part.placed) else whole.placed + part.placed
+        if piece.first is None:
             continue
-        header = window[inside : inside + 8 + size]
-        body, length, frames, blobs = _header(header, at, name)
-        if length > end - at:
-            raise _OtherwiseError
-        if needed < length:
-            needed = length
-            continue
-        return window, start, (body, length, frames, blobs, len(header))
+        if piece.first != at:
+            return None
+        at = part.last
+        whole.commits += part.commits
+        whole.synced = max(whole.synced, part.synced)
+        for all_of, some in zip(digests, (part.blobs, part.records, part.links), strict=True):
+            all_of.append(some)
+        listed.append(piece.listed)
+    if first.sealed:
+        place, stop, many = pieces[0].listing
+        for start, end in listed:
+            if start != place:
+                return None
+            place = end
+        if place != stop or many != whole.commits:
+            return None
+    whole.blobs, whole.records, whole.links = map(b"".join, digests)
+    whole.last, whole.sealed, whole.foreign = at, first.sealed, first.foreign
+    return whole
 
 
-def _read(file: BinaryIO, size: int) -> bytes:
-    parts = []
-    while size and (piece := file.read(size)):
-        parts.append(piece)
-        size -= len(piece)
-    if size:
-        raise _OtherwiseError  # somebody cut it off meanwhile
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+def _ended(places: Places | None) -> tuple[int | None, int]:
+    if places is None:
+        return None, 0
+    places.end()
+    return places.placed, places.upto
 
 
-def _header(header: bytes, at: int, name: bytes) -> tuple[bytes, int, list, list]:
-    """(body, length of the commit, frames, blobs) of a header for which each rule of the format holds."""
-    body = header[_PREFIX.size : -32]
-    if hashlib.sha256(header[:-32]).digest() != header[-32:]:
-        raise _OtherwiseError
-    try:
-        found = msgpack.unpackb(body)
-        if msgpack.packb(found) != body:  # in lists of numbers, bytes and letters every other encoding is a longer one
-            raise _OtherwiseError
-        version, named, offset, synced, frames, blobs = found
-        ours = (type(version), version, named, type(offset), offset) == (int, pack.VERSION, name, int, at)
-        if not ours or not (type(synced) is int and 0 <= synced <= at) or not frames:
-            raise _OtherwiseError
-        length = len(header) + pack.FOOTER_SIZE
-        for stored, raw in frames:
-            if not (
-                type(stored) is int and type(raw) is int and 0 < raw <= codec.MAX_BYTES and 0 < stored <= raw + (raw >> 8) + 128
-            ):
-                raise _OtherwiseError
-            length += stored
-        for blob in blobs:
-            kind, size, *names = blob
-            if kind not in _kinds:
-                _know(kind)
-            if type(size) is not int or size <= 0 or not 1 <= len(names) <= 2:
-                raise _OtherwiseError
-            for digest in names:
-                if type(digest) is not bytes or len(digest) != 32:
-                    raise _OtherwiseError
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException):
-        raise _OtherwiseError from None
-    return body, length, frames, blobs
+def _is_foreign(file: BinaryIO, end: int, name: bytes) -> bool:
+    """Whether a pack begins as a bundle."""
+    if not end:
+        return False
+    *_, (_, _, _, blobs, _, _) = read_commit(file, b"", 0, 0, end, name)
+    return bool(blobs) and blobs[0][0] == pack.BUNDLE
 
 
-_kinds: set[str] = set()
+def _rows(at: int, frames: list, blobs: list, subjects: dict[bytes, bytes], foreign: bool) -> Iterator[tuple]:
+    """The rows that the index has of a commit's blobs, the first frame of which stands at byte `at`."""
+    pending, about = iter(blobs), subjects.get
+    for stored, raw in frames:
+        start = 0
+        while start < raw:
+            kind, length, digest, *key = next(pending)
+            yield digest, at, start, stored, raw, length, kind, key[0] if key and not foreign else None, about(digest)
+            start += length
+        at += stored
 
 
-def _know(kind: object) -> None:
-    if type(kind) is not str or not _KIND.match(kind):
-        raise _OtherwiseError
-    if len(_kinds) < 1000:
-        _kinds.add(kind)
-
-
-def _thoroughly(path: Path, deep: bool) -> Part:
-    """All that is there, and all that is wrong with it, in the order of the file."""
-    seen, commits, findings = _Seen(), 0, []
-    sealed = pack.sealed_commits(path)
-    listed = []
-    with open(path, "rb") as file:
-        for found in pack.scan(path):
-            if type(found) is pack.Tail:
-                reason = f"{found.length} bytes of a write that was cut off; the next writer moves them to quarantine/"
-                findings.append(("tail", found.offset, reason))
-            elif type(found) is pack.Damage:
-                findings.append(("damage", found.offset, f"{found.length} bytes that are no commit"))
-            elif type(found) is pack.Seal:
-                if found.content != _content_hash(path, found.offset):
-                    findings.append(("damage", found.offset, "the trailer's hash of the content does not fit"))
-                if sealed is None or [_directory(commit) for commit in sealed] != listed:
-                    findings.append(("damage", found.offset, "the trailer lists other commits than there are"))
-            else:
-                if sealed is not None:
-                    listed.append(_directory(found))
-                commits += 1
-                if not found.whole:
-                    findings.append(("damage", found.offset, f"a commit of {found.length} bytes whose hash does not fit"))
-                findings += _look_at(path, file, found, deep, seen)
-    return seen.part(commits, findings)
-
-
-def _look_at(path: Path, file: BinaryIO, commit: pack.Commit, deep: bool, seen: _Seen) -> Iterator[tuple[str, int, str]]:
+def _look_at(path: Path, file: BinaryIO, commit: pack.Commit, deep: bool, seen: _Seen, subjects: dict[bytes, bytes],
+             foreign: bool) -> Iterator[tuple[str, int, str]]:  # fmt: skip
     """(kind, offset, detail) of what is wrong with a commit's records or, with `deep`, with all its blobs."""
     if not deep:
         seen.blobs.update(entry.digest for entry in commit.entries if entry.kind != pack.RECORD)
@@ -304,11 +330,13 @@ def _look_at(path: Path, file: BinaryIO, commit: pack.Commit, deep: bool, seen: 
             yield "damage", entry.frame, f"{entry.kind} {entry.digest.hex()}: {error}"
             continue
         seen.blobs.add(entry.digest)
-        if entry.kind == pack.RECORD and (reason := records.wrong(value)) is not None:
-            yield "wrong", entry.frame, f"record {entry.digest.hex()}: {reason}"
-            continue
         if entry.kind == pack.RECORD:
+            if (reason := records.wrong(value)) is not None:
+                yield "wrong", entry.frame, f"record {entry.digest.hex()}: {reason}"
+                continue
             seen.records.add(entry.digest)
+            if not (foreign and value["type"] in records.LOCAL):
+                subjects[entry.digest] = records.subject_of(entry.digest, value)
         seen.links.update(links)
 
 

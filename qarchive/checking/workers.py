@@ -1,5 +1,5 @@
-"""Workers: packs divided over processes. They are programs of their own, started as such, so that nothing of the caller's is
-copied or run again: a script needs no guard, a notebook and threads are safe.
+"""Workers: packs, in pieces, divided over processes. They are programs of their own, started as such, so that nothing of the
+caller's is copied or run again: a script needs no guard, a notebook and threads are safe.
 """
 
 import os
@@ -14,10 +14,11 @@ from typing import BinaryIO
 
 import msgpack
 
-from ..index import Index
-from .packs import Checker, Part
+from . import tables
+from .packs import Checker, Part, Piece, joined
 
-LEAST = 64 << 20  # bytes of packs, below which starting workers takes longer than they save
+PIECE = 8 << 20  # bytes of a pack that are checked by themselves
+LEAST = 16 << 20  # bytes of packs, below which starting workers takes longer than they save
 _PROGRAM = "import sys; sys.path[:] = sys.argv[1:]; from qarchive.checking import workers; workers.work()"
 _MAX = 1 << 31  # bytes of one answer
 _HIDDEN = getattr(subprocess, "CREATE_NO_WINDOW", 0)
@@ -28,28 +29,56 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def check(packs: dict[Path, int], deep: bool, index: Path | None, archive: str
-          ) -> Iterator[tuple[Path, Part | None] | tuple[None, list[str] | None]]:  # fmt: skip
-    """(path, what was found in it; None where it is gone) of each pack, in any order, and for the folder of an `index`
-    (None, what is wrong with it; None where that is for the caller to find).
+def check(packs: dict[Path, int], deep: bool, index: Path | None = None
+          ) -> Iterator[tuple[Path, Part | None] | tuple[None, tuple[list[str], list[str]]]]:  # fmt: skip
+    """(path, what was found in it; None where it is gone) of each pack, in any order, and for the file of an `index` that has
+    read them (None, what `tables.wrong_with` says); what it says of a pack's blobs is in the part of that pack.
 
-    `packs` are paths with their sizes, `archive` is the archive's id. Raises NewerFormat.
+    `packs` are paths with their sizes. Raises NewerFormat.
     """
-    jobs: list[tuple] = [("pack", str(path), deep) for path in sorted(packs, key=packs.get, reverse=True)]
-    many = min(cores(), len(jobs) + (index is not None)) if sum(packs.values()) >= LEAST and _can_start() else 1
-    if index is not None and many > 1:
-        jobs.insert(0, ("index", str(index), str(next(iter(packs)).parent), archive))
-    elif index is not None:
-        yield None, None
-    if many == 1:
-        own = Checker()
-        for job in jobs:
-            yield _answer(own, job, None)
-        return
-    yield from _divided(jobs, many)
+    many = cores() if sum(packs.values()) >= LEAST and _can_start() else 1
+    asked = None if index is None else str(index)
+    jobs: list[tuple] = [("index", asked, str(next(iter(packs)).parent))] if asked and packs else []
+    numbers: dict[Path, int] = {}  # of pieces
+    for path in sorted(packs, key=packs.get, reverse=True):
+        starts = range(0, max(packs[path], 1), PIECE) if many > 1 else (0,)
+        numbers[path] = len(starts)
+        jobs += [("pack", str(path), start, start + PIECE if start != starts[-1] else None, deep, asked) for start in starts]
+    own = Checker(index)
+    answers = _divided(jobs, min(many, len(jobs))) if many > 1 else ((job, None) for job in jobs)
+    pieces: dict[Path, list[tuple[int, Piece | None]]] = {}
+    for (kind, name, *rest), answer in answers:
+        path = Path(name)
+        if kind == "index":
+            yield None, tables.wrong_with(path, Path(rest[0])) if answer is None else answer
+            continue
+        try:
+            found = own.piece(path, deep, rest[0], rest[1]) if answer is None else _piece(answer)
+        except FileNotFoundError:
+            found = None
+        whole = pieces.setdefault(path, [])
+        whole.append((rest[0], found))
+        if len(whole) == numbers[path]:
+            yield path, _whole(own, path, deep, [piece for _, piece in sorted(pieces.pop(path), key=lambda each: each[0])])
 
 
-def _divided(jobs: list[tuple], many: int) -> Iterator[tuple]:
+def _whole(own: Checker, path: Path, deep: bool, pieces: list[Piece | None]) -> Part | None:
+    part = None if None in pieces else joined(pieces)
+    try:
+        return part or own.thoroughly(path, deep)
+    except FileNotFoundError:
+        return None
+
+
+def _piece(answer: list) -> Piece | None:
+    if not answer:
+        return None
+    part, first, listed, listing = answer
+    return Piece(Part(*part), first, listed and tuple(listed), listing and tuple(listing))
+
+
+def _divided(jobs: list[tuple], many: int) -> Iterator[tuple[tuple, list | None]]:
+    """Each job with what a worker answered, None where none did."""
     pending: queue.SimpleQueue[tuple] = queue.SimpleQueue()
     answers: queue.SimpleQueue[tuple] = queue.SimpleQueue()
     for job in jobs:
@@ -65,18 +94,17 @@ def _divided(jobs: list[tuple], many: int) -> Iterator[tuple]:
                 break
             workers.append(worker)
             threading.Thread(target=_lead, args=(worker, pending, answers), daemon=True, name="qarchive verify").start()
-        own = Checker()
         left, idle = len(jobs), many - len(workers)
         while left:
             if idle == many:  # all that were started have ended before their time, or none was: what is left is done here
-                yield _answer(own, pending.get_nowait(), None)
+                yield pending.get_nowait(), None
                 left -= 1
                 continue
             job, answer = answers.get()
             if job is None:
                 idle += 1
                 continue
-            yield _answer(own, job, answer)
+            yield job, answer
             left -= 1
     finally:
         for worker in workers:
@@ -98,7 +126,7 @@ def _lead(worker: subprocess.Popen, pending: queue.SimpleQueue, answers: queue.S
         try:
             worker.stdin.write(msgpack.packb(job))
             answer = next(reading)
-            if answer is not None and type(answer) is not list:
+            if type(answer) is not list:
                 raise ValueError("no answer of a worker's")
         except (OSError, ValueError, StopIteration, msgpack.UnpackException):
             answers.put((job, None))
@@ -107,54 +135,26 @@ def _lead(worker: subprocess.Popen, pending: queue.SimpleQueue, answers: queue.S
         answers.put((job, answer))
 
 
-def _answer(own: Checker, job: tuple, answer: list | None) -> tuple:
-    """A job with what a worker answered, or what is found here where none did."""
-    kind, path, *rest = job
-    if kind == "index":
-        return None, answer
-    if answer is None:
-        try:
-            return Path(path), own.check(Path(path), rest[0])
-        except FileNotFoundError:
-            return Path(path), None
-    *fields, findings = answer
-    return Path(path), Part(*fields, [tuple(finding) for finding in findings])
-
-
 def work() -> None:
     """What a worker does: answer jobs on its standard input until there are no more. An error ends it, and the caller looks."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the caller ends it
-    checker = Checker()
+    checker: Checker | None = None
     answers: BinaryIO = sys.stdout.buffer
-    for kind, *job in msgpack.Unpacker(sys.stdin.buffer.raw, read_size=1 << 12):
+    for kind, name, *job in msgpack.Unpacker(sys.stdin.buffer.raw, read_size=1 << 12):
         if kind == "index":
-            folder, packs, archive = job
-            index = Index(Path(folder), Path(packs), archive)
-            answer = wrong_with(index)
-            index.close()
+            answer = tables.wrong_with(Path(name), Path(job[0]))
         else:
-            path, deep = job
+            start, stop, deep, index = job
+            checker = checker or Checker(index and Path(index))
             try:
-                answer = list(astuple(checker.check(Path(path), deep)))
+                piece = checker.piece(Path(name), deep, start, stop)
             except FileNotFoundError:
-                answer = None
+                piece = None
+            answer = list(astuple(piece)) if piece else []
         answers.write(msgpack.packb(answer))
         answers.flush()
-
-
-def wrong_with(index: Index) -> list[str]:
-    """What SQLite finds wrong with the file of an index, else in what it differs from one that is made anew from the packs."""
-    if faults := index.faults():
-        return faults
-    mended, fresh = index.mended, Index(None, index.packs, index.archive)
-    try:
-        different = index.differences(fresh)
-    finally:
-        fresh.close()
-    corrupt = ["was corrupt, and has been made again"] if index.mended > mended else []
-    return corrupt + [f"the table {table} differs from what the packs say" for table in different]
 
 
 def _can_start() -> bool:

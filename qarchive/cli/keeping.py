@@ -54,6 +54,9 @@ def verify(ctx: click.Context, references: tuple[str, ...], deep: bool, allowed_
     Prints one finding a line, then a summary, and changes nothing. Exit code 5 where anything is damaged or missing; 0 where
     there are only ends of writes that a crash cut off, which lose nothing that was acknowledged as durable.
 
+    With --deep every place that the index knows is compared with the packs. What it lists of jobs is made again from their
+    records for 1,000 jobs, others each time: in a smaller archive for all.
+
     With REF... (jobs, or groups by name) only these are checked: every byte of a job is read, its seal made again, and its
     signatures checked; one line a job says so (--json: schema qarchive/verify-jobs/1). Exit code 5, too, for a signature that
     does not fit. That a job is unsigned, signed by a key that is not among the allowed signers, or signed before a later record
