@@ -462,7 +462,8 @@ def test_delete_says_what_it_would_delete_and_leaves_what_was_executed(lab):
     assert refusal in run("group", "delete", "vqe", "later", "--jobs", archive=lab, code=2)[1]
     executed = [job for job, _ in jobs(lab, "vqe")]
     assert run("group", "delete", "vqe", "later", "vqe", "--yes", archive=lab) == (
-        "vqe  deleted, with 0 jobs\nlater  deleted, with 3 jobs\n", "")  # fmt: skip
+        "vqe  deleted, with 0 jobs\nlater  deleted, with 3 jobs\n",
+        "qarchive: what was deleted stays on the disk until `qarchive gc`\n")  # fmt: skip
     with qarchive.open(lab) as archive:
         assert [archive.job(job).status for job in executed] == ["DONE"] * 4
         assert "later" not in [group.name for group in archive.groups()] and len(archive.jobs(status="PREPARED")) == 1
