@@ -405,7 +405,8 @@ def test_on_a_full_disk_nothing_runs_unrecorded_and_the_group_goes_on_later(fold
         archive.flush()
         ballast, ran = fill(disk), []
         with pytest.raises(CannotWrite) as caught:
-            group.add(aer(), [turned(number) for number in range(300)], shots=5)
+            group.add(aer(), [turned(number) for number in range(2000)], shots=5)
+        ballast = fill(disk)  # an index that cannot be written gives up the room of its log
         reason = "the disk is full; free some space and run it again; what was acknowledged before is safe"
         full = f"cannot write {archive.path / 'packs'}: {reason}"
         assert str(caught.value) == full
