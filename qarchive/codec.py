@@ -33,7 +33,7 @@ _key_lists: set[tuple[str, ...]] = set()
 _LINK = b"\xc7\x20\x09"  # what stands before the digest in a link
 _SCALARS = frozenset({str, bool, type(None)})
 _QUICK = frozenset({str, bool, type(None), int})
-_KEYS, _LOOKED_AT = {str}, frozenset({dict, list, float, tuple, Typed, Array})
+_KEYS, _LOOKED_AT = {str}, frozenset({dict, list, float, tuple, Typed, Array, msgpack.Timestamp})
 _REPEATED = frozenset({TUPLE, COMPLEX, ARRAY, TYPED})  # ext types at which `_repeats` looks, beside links and times
 _packers = threading.local()
 _LOWEST, _HIGHEST = -(1 << 63), (1 << 64) - 1  # of the integers that msgpack holds
@@ -109,6 +109,8 @@ def _repeats(value: object, encoded: bytes) -> bool:
         of: dict[type, list] = {kind: [] for kind in _LOOKED_AT}
         for item in level:
             of[type(item)].append(item)
+        if of[msgpack.Timestamp]:  # its own ext type, which it decodes by itself and would write again
+            return False
         maps, typed, lists = of[dict], of[Typed], of[list] + of[tuple]
         if not _key_lists.issuperset(map(tuple, maps)) and not all(map(_are_keys, maps)):
             return False

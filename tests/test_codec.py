@@ -5,6 +5,7 @@ import struct
 import tracemalloc
 from datetime import UTC, datetime
 
+import msgpack
 import numpy
 import pytest
 from hypothesis import example, given, settings
@@ -375,3 +376,10 @@ def test_a_time_is_exact_to_the_microsecond_and_has_a_zone():
 def test_links_are_found_wherever_they_stand():
     value = {"a": [ONE, (TWO,)], "b": Typed("counts", {ONE: {TWO}}), "c": Chunked(4 * CHUNK + 1, (ONE,) * 5), "d": "e"}
     assert list(links(value)) == [ONE, TWO, ONE, TWO, *[ONE] * 5]
+
+
+@pytest.mark.parametrize("around", [b"", b"\x91", b"\x81\xa1a", b"\x92\x01\x91", b"\xc7\x07\x01\x91"])
+def test_msgpacks_own_time_is_refused_wherever_it_stands(around):
+    """msgpack decodes its ext type -1 by itself, and would write it again."""
+    with pytest.raises(NotCanonical):
+        codec.decode(around + msgpack.packb(msgpack.Timestamp(5, 0)))

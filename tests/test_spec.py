@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from qarchive import codec, model, pack, records, store
+from qarchive import codec, identity, model, pack, records
 from qarchive.values import CHUNK, ITEM_SIZES, TAGS, Link, Timestamp
 
 SPEC = Path(__file__).parent.parent / "spec"
@@ -87,7 +87,7 @@ def test_frames_begin_and_end_as_described():
 
 def test_versions_are_those_of_the_code():
     assert FORMAT.startswith(f"# The format of a qarchive archive, version {pack.VERSION}\n")
-    assert pack.VERSION == store.FORMAT
+    assert pack.VERSION == identity.FORMAT
 
 
 def test_statuses_are_those_of_the_code_and_in_order():

@@ -723,6 +723,15 @@ class Archive:
                     (self.records if damaged_from is None else suspects)[blob.digest] = record
         return suspects
 
+    def about_removed(self) -> set:
+        """Records of which what they refer to may be gone: those that remove and restore, and those of what was removed."""
+        about: dict[bytes, dict] = {}
+        for digest, record in self.records.items():
+            one = digest if record["type"] in ("job", "group") else record["group" if is_of_group(record) else "job"].digest
+            about.setdefault(one, {})[digest] = record
+        removed = {digest for records in about.values() if is_removed(records) for digest in records}
+        return removed | {digest for digest, record in self.records.items() if record["type"] in LOCAL}
+
     def blob(self, digest: bytes) -> bytes:
         """A blob's bytes, from any place where they are good. Raises Damaged, KeyError."""
         error = None
@@ -786,7 +795,7 @@ class Archive:
                 listed = [(c.offset, c.length, c.synced, brief or c.blobs) for c in pack.trailer.commits]
                 if listed != [(c.offset, c.length, c.synced, brief or c.blobs) for owner, c in self.commits if owner is pack]:
                     self.find("damage", pack.path, "the trailer lists other commits than there are")
-        wanted = {}
+        wanted, silent = {}, self.about_removed()
         for digest, found in self.places.items():
             for pack, blob in found:
                 try:
@@ -794,7 +803,7 @@ class Archive:
                 except (Damaged, NotCanonical, NewerFormat) as error:
                     self.find("damage", f"{pack.path} at byte {blob.frame}", f"{blob.kind} {digest.hex()}: {error}")
                     continue
-                if blob.kind != "record" or digest in self.records:
+                if digest not in silent and (blob.kind != "record" or digest in self.records):
                     wanted.update(dict.fromkeys(links(value), digest))
         for digest, by in wanted.items():
             if digest not in self.places:
