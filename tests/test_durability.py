@@ -68,7 +68,7 @@ def test_a_kill_at_any_step_loses_nothing_acknowledged(folder, monkeypatch):
     root, at_once = folder / "lab", 3
     Store.create(root).close()
     acknowledged, killed = {}, 0
-    for number in range(0, 6000 if TORTURE else 210, at_once):
+    for number in range(0, 6000 if TORTURE else 120, at_once):
         children = [building.Child(lambda tell, seed=number + i: _session(root, seed, tell)) for i in range(at_once)]
         if number % 4 == 0:
             signal.sigtimedwait([], random.Random(number).random() * 0.03)
@@ -78,7 +78,7 @@ def test_a_kill_at_any_step_loses_nothing_acknowledged(folder, monkeypatch):
             assert code in (0, -signal.SIGKILL)
             killed += code != 0
             acknowledged |= {line.split()[0]: line.split()[1:] for line in told}
-    assert killed > 50 and len(acknowledged) > 100
+    assert killed > 20 and len(acknowledged) > 50
 
     store = Store.open(root)
     assert len([name for name, _, _ in store.index.open_packs()]) <= at_once
@@ -97,7 +97,7 @@ def test_a_kill_at_any_step_loses_nothing_acknowledged(folder, monkeypatch):
 # Power cuts
 
 
-@pytest.mark.parametrize("seed", range(200 if TORTURE else 5))
+@pytest.mark.parametrize("seed", range(200 if TORTURE else 4))
 def test_a_power_cut_loses_nothing_durable_and_leaves_nothing_dangling(folder, monkeypatch, seed):
     monkeypatch.setattr(pack, "SEAL_SIZE", 12_000)
     assert crashes.torture(folder, monkeypatch, seed, points=200 if TORTURE else 25, steps=60 if TORTURE else 40) == []
