@@ -15,7 +15,7 @@ from qarchive import bundles, check, codec, disk, lease, pack, records
 from qarchive.archive import Archive
 from qarchive.archive import open as open_archive
 from qarchive.errors import BadInput, CannotWrite, Damaged
-from qarchive.repacking import repack, solids
+from qarchive.repacking import reach, repack, solids
 from qarchive.store import Store
 from qarchive.values import Link
 
@@ -250,6 +250,40 @@ def test_what_a_killed_writer_relied_on_is_brought_back(store):
     assert not repack(store).waits
     assert circuit.digest in packed(store) and not store.condemned.folder.exists()
     sound(store, [job])
+
+
+def test_a_pack_that_nobody_writes_to_keeps_nothing_condemned(store):
+    (removed,) = fill(store, 1)
+    repack(store)
+    remove(store, removed)
+    other = Store.open(store.path)
+    jobs = fill(other, 2)
+    other.close()
+    store.close()
+    assert not repack(store, gc=True).waits
+    assert not store.condemned.folder.exists()
+    sound(store, jobs)
+
+
+def test_a_removed_job_that_is_repeated_while_it_leaves_stays_removed(store, monkeypatch):
+    (parent,) = fill(store, 1)
+    remove(store, parent)
+    writer = Store.open(store.path)
+    writer.prepare()
+    child = building.build(2)
+    record = codec.decode(next(blob.data for blob in child.blobs if blob.digest == child.id)) | {"parent": Link(parent.id)}
+    job = building.blob(pack.RECORD, record)
+    real = reach.Reach.look_again
+
+    def look_again(self):  # the writer is there just before the last look
+        writer.commit([*(blob for blob in child.blobs if blob.kind != pack.RECORD), job], durable=True)
+        real(self)
+
+    monkeypatch.setattr(reach.Reach, "look_again", look_again)
+    repack(store)
+    assert building.listed(store) == [job.digest]
+    assert store.get(parent.id)
+    writer.close()
 
 
 def digests(path) -> set[bytes]:

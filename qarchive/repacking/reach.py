@@ -20,7 +20,7 @@ class Reach:
     unless they stay because their pack does or something else refers to them."""
 
     def __init__(self, store: Store, parts: list[Part]):
-        self.marks, self.removed = Marks(), dict[bytes, set[bytes]]()
+        self.marks, self.removed = Marks(), set[bytes]()
         self._store, self._parts = store, parts
         self._new = False  # whether something was reached that was not read
         self._devices: dict[str, int] = {}
@@ -32,6 +32,9 @@ class Reach:
         self._find_removed()
         self._start()
         self._follow()
+        self._settle()
+
+    def _settle(self) -> None:
         while self.removed and self._keep_removals():
             self._follow()
 
@@ -51,7 +54,7 @@ class Reach:
                     yield part, entry, data
 
     def _find_removed(self) -> None:
-        """What was removed and not restored, with the records that say so: of the archive's own alone."""
+        """What was removed and not restored, as the archive's own records say."""
         undone = set()
         found: dict[bytes, set[bytes]] = {}
         for entry, data in self._local():
@@ -60,7 +63,7 @@ class Reach:
                 found.setdefault(records.subject_of(entry.digest, record), set()).add(entry.digest)
             else:
                 undone |= {link.digest for link in record["removals"]}
-        self.removed = {subject: removals for subject, removals in found.items() if removals - undone}
+        self.removed = {subject for subject, removals in found.items() if removals - undone}
 
     def _of_removed(self, entry: pack.Entry, data: bytes) -> bytes | None:
         """The removed job or group that a record is about."""
@@ -156,19 +159,20 @@ class Reach:
 
     # What was written since
 
-    def look_again(self) -> int:
-        """Go from the records that were written since, so that what they refer to is reached as well. How many blobs are."""
+    def look_again(self) -> None:
+        """Go from the records that were written since, so that what they refer to is reached as well."""
         known = {part.path.name: part for part in self._parts if not part.condemned}
         self._store.index.refresh()
         reached = 0
         for name in self._store.index.pack_names():
             part = known.get(name)
-            if part is not None and not part.stays:
-                continue
-            reached += self._from_new(part, name)
-        return reached
+            if part is None or part.stays:
+                reached += self._from_new(part, name)
+        if reached:
+            self._settle()
 
     def _from_new(self, part: Part | None, name: str) -> int:
+        """How many blobs more are reached from what was added to a pack."""
         path = self._store.packs / name
         reached, pending = 0, []
         with open(path, "rb") as file:

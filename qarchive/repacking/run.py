@@ -121,17 +121,15 @@ class _Run:
     def _garbage(self) -> Iterator[tuple[pack.Blob, int]]:
         """What nothing refers to in the packs that are replaced, each once."""
         for part in self.old:
-            for entry, data in part.read(self._unmarked(part, SEEN, REACHED)):
+            for entry, data in part.read(self._unreached(part)):
                 yield pack.Blob(entry.kind, entry.digest, data), 0
         self.marks.clear(SEEN)
 
-    def _unmarked(self, part: Part, mark: int, *others: int) -> Iterator[pack.Entry]:
-        """The blobs of a pack that have none of these marks; they get the first."""
-        avoided = mark | sum(others)
+    def _unreached(self, part: Part) -> Iterator[pack.Entry]:
         for entry in part.entries():
             place = self.marks.place(entry.digest)
-            if not self.marks.bits[place] & avoided:
-                self.marks.bits[place] |= mark
+            if not self.marks.bits[place] & (REACHED | SEEN):
+                self.marks.bits[place] |= SEEN
                 yield entry
 
     def _keep_what_stays(self) -> None:
@@ -183,7 +181,9 @@ class _Run:
         if alone:
             return False
         self.store.index.refresh()
-        return any(not lease.is_free(self.store.locks, name) for name, _, _ in self.store.index.open_packs())
+        ours = {part.path.name for part in self.parts if part.lease is not None}
+        others = {name for name, _, _ in self.store.index.open_packs()} - ours
+        return any(not lease.is_free(self.store.locks, name) for name in others)
 
 
 def _origin(part: Part) -> tuple[bool, bytes]:
