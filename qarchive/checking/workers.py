@@ -2,7 +2,6 @@
 caller's is copied or run again: a script needs no guard, a notebook and threads are safe.
 """
 
-import os
 import queue
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import BinaryIO
 
 import msgpack
 
+from ..workers import can_start, cores
 from . import tables
 from .packs import Checker, Part, Piece, joined
 
@@ -24,11 +24,6 @@ _MAX = 1 << 31  # bytes of one answer
 _HIDDEN = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def check(packs: dict[Path, int], deep: bool, index: Path | None = None
           ) -> Iterator[tuple[Path, Part | None] | tuple[None, tuple[list[str], list[str]]]]:  # fmt: skip
     """(path, what was found in it; None where it is gone) of each pack, in any order, and for the file of an `index` that has
@@ -36,7 +31,7 @@ def check(packs: dict[Path, int], deep: bool, index: Path | None = None
 
     `packs` are paths with their sizes. Raises NewerFormat.
     """
-    many = cores() if sum(packs.values()) >= LEAST and _can_start() else 1
+    many = cores() if sum(packs.values()) >= LEAST and can_start() else 1
     asked = None if index is None else str(index)
     jobs: list[tuple] = [("index", asked, str(next(iter(packs)).parent))] if asked and packs else []
     numbers: dict[Path, int] = {}  # of pieces
@@ -155,12 +150,3 @@ def work() -> None:
             answer = list(astuple(piece)) if piece else []
         answers.write(msgpack.packb(answer))
         answers.flush()
-
-
-def _can_start() -> bool:
-    """Whether a program can be started that runs Python: a program with Python inside is no such one."""
-    return (
-        bool(sys.executable)
-        and Path(sys.executable).stem.lower().startswith(("python", "pypy"))
-        and not getattr(sys, "frozen", 0)
-    )

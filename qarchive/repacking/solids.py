@@ -1,6 +1,5 @@
 """Solid packs: blobs of one kind and one device share frames, which compress better than each blob by itself."""
 
-import os
 import secrets
 import threading
 from collections.abc import Iterable
@@ -11,6 +10,7 @@ import zstandard
 
 from .. import disk, pack
 from ..solid import COMMIT_BLOBS, COMMIT_SIZE, Writer
+from ..workers import cores
 
 COMING = f"repack-*{pack.COMING}"  # what files are called that are not packs yet
 FRAME_SIZE = 1 << 19  # raw bytes; twice as much is 1 % smaller, and takes twice as long to read one blob
@@ -34,7 +34,7 @@ class Solids:
         self._pending_size = self._pending_blobs = 0
         self._writer: Writer | None = None
         self._blobs = 0  # in the pack
-        self._pool = ThreadPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+        self._pool = ThreadPoolExecutor(cores())
         self._local = threading.local()
 
     def __enter__(self) -> "Solids":
