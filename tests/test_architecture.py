@@ -12,8 +12,8 @@ SDKS = {"obstore", "qiskit", "qiskit_aer", "qiskit_ibm_runtime", "perceval", "pa
 
 # From the ground up. A module imports only from floors below its own.
 FLOORS = [
-    {"errors", "version"},
-    {"values"},
+    {"errors", "version", "printable"},
+    {"values", "drawing"},
     {"codec", "disk", "environment", "code_state", "filesystem", "workers"},
     {"columns", "records", "config", "redact", "pack", "locks", "owner", "shapes"},
     {"model", "json_forms", "tables"},

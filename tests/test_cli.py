@@ -426,9 +426,9 @@ def test_result_of_a_failed_job_is_its_error_and_exit_code_9(lab):
     message = job.error["message"]
     assert "Insufficient memory" in message
     _, err = run("result", "@2", archive=lab, code=9)
-    assert err == f"qarchive: job {job.id[:12]} ended as ERROR without a result: {output.clean(message)}\n"
+    assert err == f"qarchive: job {job.id[:12]} ended as ERROR without a result: {clean(message)}\n"
     out, _ = run("show", "@2", archive=lab)
-    assert f"\nerror\n  Result: {output.clean(message)}\n" in out
+    assert f"\nerror\n  Result: {clean(message)}\n" in out
 
 
 def test_result_of_an_unfinished_job_is_exit_code_9(tmp_path):

@@ -65,7 +65,7 @@ def heads(lab, one, other):
     lines = []
     for letter, name in (("A", one), ("B", other)):
         job = lab[1][name]
-        what = output.clean(f"{job.provider}:{job.backend}, {job.status}")
+        what = clean(f"{job.provider}:{job.backend}, {job.status}")
         lines.append(f"{letter}  job {job.id[:12]}, {output.minute(job.row.created)}, {what}\n")
     return "".join(lines)
 

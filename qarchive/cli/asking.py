@@ -8,6 +8,7 @@ import click
 from ..clouds import Report
 from ..errors import BadInput, NotAnswered
 from ..index import Row
+from ..printable import clean
 from . import output
 from .reading import Moment
 from .shell import json_option, opened
@@ -113,7 +114,7 @@ def _show_fetched(rows: list[Row], as_json: bool, none: str) -> None:
         return
     for row in rows:
         gaps = f"  {output.count(row.gaps, 'gap')}" if row.gaps else ""
-        output.write(f"{row.id[:12]}  {output.paint_status(row.status)}  {output.clean(row.provider_job or '')}{gaps}")
+        output.write(f"{row.id[:12]}  {output.paint_status(row.status)}  {clean(row.provider_job or '')}{gaps}")
     if not rows:
         output.note(none)
 

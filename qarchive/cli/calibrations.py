@@ -9,6 +9,7 @@ import click
 from ..calibration import Calibration, Change, Drift, Figure, compare
 from ..errors import BadInput, NotFound
 from ..job import Job
+from ..printable import clean
 from . import output
 from .reading import job_argument
 from .shell import Commands, complete_job, json_option, opened
@@ -193,8 +194,8 @@ def _show_text(job: Job, found: Calibration, qubit: int | None, everything: bool
     phases = _phases(job.calibrations)
     output.pairs([
         ("job", job.id),
-        ("device", output.clean(found.device or job.backend)),
-        ("phase", output.clean(found.phase) + (f" (of {output.clean(phases)})" if phases != found.phase else "")),
+        ("device", clean(found.device or job.backend)),
+        ("phase", clean(found.phase) + (f" (of {clean(phases)})" if phases != found.phase else "")),
         ("measured", _iso(found.measured_at) or "not said by the provider"),
         ("captured", _iso(found.captured_at) or "with the backend"),
         ("age at submit", "" if age is None else _duration(age)),
@@ -203,13 +204,13 @@ def _show_text(job: Job, found: Calibration, qubit: int | None, everything: bool
     if qubit is not None:
         output.write(f"\n{output.heading(f'qubit {qubit}')}")
         numbers = [(name, column[qubit]) for name, column in found.qubits.items()]
-        output.pairs([(output.clean(name), _shown(n, found.units[name])) for name, n in numbers if n is not None], indent="  ")
+        output.pairs([(clean(name), _shown(n, found.units[name])) for name, n in numbers if n is not None], indent="  ")
     else:
         _figures(found)
         _qubits(found, everything)
     rows = sorted(_gates(found, qubit), key=lambda row: (-len(row[1]), -row[2].get("gate_error", 0)))
     names = list(dict.fromkeys(name for _, _, numbers in rows for name in numbers))
-    cells = [(output.clean(gate), _places(qubits), *(_shown(numbers.get(name), found.units[name]) for name in names))
+    cells = [(clean(gate), _places(qubits), *(_shown(numbers.get(name), found.units[name]) for name in names))
              for gate, qubits, numbers in rows]  # fmt: skip
     _table("gates, the worst first", ("GATE", "QUBITS", *map(_title, names)), cells, everything or qubit is not None, 2)
 
@@ -218,7 +219,7 @@ def _figures(found: Calibration) -> None:
     rows = []
     for figure in found.figures:
         ends = [cell for end in _ends(figure) for cell in _end(end, figure.unit, found.letter)]
-        rows.append((output.clean(figure.name), _shown(figure.median, figure.unit), *ends))
+        rows.append((clean(figure.name), _shown(figure.median, figure.unit), *ends))
     output.write()
     output.Table(("FIGURE", "MEDIAN", "BEST", "AT", "WORST", "AT"), right=(1, 2, 4)).write(rows)
 
@@ -256,7 +257,7 @@ def _show_diff(jobs: list[Job], sides: tuple[Calibration, Calibration], drifts: 
     lines = []
     for job, about in zip(jobs, abouts):
         measured = f"measured {about['measured_at']}" if about["measured_at"] else "nobody says when it was measured"
-        lines.append(f"job {job.id[:12]}, {output.clean(about['device'])}, {output.clean(about['phase'])}: {measured}")
+        lines.append(f"job {job.id[:12]}, {clean(about['device'])}, {clean(about['phase'])}: {measured}")
     output.pairs([("from", lines[0]), ("to", lines[1])])
     if sides[0].digest == sides[1].digest:
         output.write("\nboth are the same calibration")
@@ -273,8 +274,8 @@ def _show_diff(jobs: list[Job], sides: tuple[Calibration, Calibration], drifts: 
             if places:
                 more = f", {len(places) - _MOVED:,} more" if len(places) > _MOVED else ""
                 where = ", ".join(_places(place, sides[0].letter) for place in places[:_MOVED])
-                output.write(f"{output.clean(drift.name)} {word} at {where}{more}")
-    same = [output.clean(drift.name) for drift in drifts if drift not in moved]
+                output.write(f"{clean(drift.name)} {word} at {where}{more}")
+    same = [clean(drift.name) for drift in drifts if drift not in moved]
     if same:
         output.write(f"{'unchanged' if moved else 'no figure moved'}: {', '.join(same)}")
 
@@ -285,7 +286,7 @@ def drift_row(drift: Drift, letter: str) -> tuple[str, ...]:
     change = "" if None in medians else _percent(Change((), *medians).relative)
     most = ", ".join(f"{_places(each.qubits, letter)} {_percent(each.relative)}".strip() for each in drift.changes[:_MOVED])
     numbers = [_shown(number, drift.unit) for number in medians]
-    return (output.clean(drift.name), *numbers, change, f"{len(drift.changes):,}", most)
+    return (clean(drift.name), *numbers, change, f"{len(drift.changes):,}", most)
 
 
 def _percent(relative: float) -> str:
@@ -299,7 +300,7 @@ def _places(qubits: tuple[int, ...], letter: str = "q") -> str:
 
 
 def _title(name: str) -> str:
-    return output.clean(name).replace("_", " ").upper()
+    return clean(name).replace("_", " ").upper()
 
 
 def _shown(number: float | None, unit: str) -> str:
@@ -308,7 +309,7 @@ def _shown(number: float | None, unit: str) -> str:
         return "-"
     prefixes = _PREFIXES.get(unit)
     if not prefixes:
-        return f"{number:.4g}" + (f" {output.clean(unit)}" if unit else "")
+        return f"{number:.4g}" + (f" {clean(unit)}" if unit else "")
     size, name = next(((size, name) for size, name in prefixes if abs(number) >= size), prefixes[-1] if number else prefixes[0])
     return f"{number / size:.4g} {name}"
 

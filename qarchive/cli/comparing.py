@@ -18,6 +18,7 @@ from ..comparing.inputs import places
 from ..comparing.two_sample import EQUAL, INCONCLUSIVE, VERDICTS, Test
 from ..errors import BadInput, NotAnswered
 from ..job import Job
+from ..printable import clean
 from ..providers.base import Cloud
 from . import output, results, values
 from .calibrations import drift_json, drift_row
@@ -164,7 +165,7 @@ def _moment(moment: datetime | None) -> str | None:
 
 
 def _job_text(job: Job) -> str:
-    return f"job {job.id[:12]}, {output.minute(job.row.created)}, {output.clean(f'{job.provider}:{job.backend}, {job.status}')}"
+    return f"job {job.id[:12]}, {output.minute(job.row.created)}, {clean(f'{job.provider}:{job.backend}, {job.status}')}"
 
 
 def _job_json(job: Job) -> dict[str, Any]:
@@ -197,7 +198,7 @@ def _diff_bundles(one: str, other: str, level: float, only: tuple[str, ...], as_
                             only_other=[_job_json(job) for job in found.only_other])  # fmt: skip
         else:
             sizes = (len(found.pairs) + len(alone) for alone in (found.only_one, found.only_other))
-            heads = [f"{output.clean(path)}, {output.count(size, 'job')}" for path, size in zip((one, other), sizes)]
+            heads = [f"{clean(path)}, {output.count(size, 'job')}" for path, size in zip((one, other), sizes)]
             output.pairs(list(zip("AB", heads)))
             _show_pairs(found)
     return DIFFERS if found.differs else NO_RESULT if undecided else 0
@@ -240,11 +241,11 @@ def _show(section: comparing.Section) -> None:
         word = f"{section.verdict} (level {section.level:g})"
     output.write(output.heading(f"{section.name}: {word}"))
     if section.reason:
-        output.write(f"  {output.clean(section.reason)}")
+        output.write(f"  {clean(section.reason)}")
     if isinstance(section, comparing.Input):
         _input(section)
     elif isinstance(section, comparing.Settings):
-        rows = [(output.clean(change.path), *map(_side, (change.one, change.other))) for change in section.changes]
+        rows = [(clean(change.path), *map(_side, (change.one, change.other))) for change in section.changes]
         _table(("SETTING", "A", "B"), rows, yielding=(1, 2))
     elif isinstance(section, comparing.Calibrated):
         _calibrated(section)
@@ -253,7 +254,7 @@ def _show(section: comparing.Section) -> None:
 
 
 def _side(value: Any) -> str:
-    return "-" if value is settings.ABSENT else output.clean(settings.shown(value))
+    return "-" if value is settings.ABSENT else clean(settings.shown(value))
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]], right: tuple = (), yielding: tuple = ()) -> None:
@@ -277,7 +278,7 @@ def _input(section: comparing.Input) -> None:
             continue
         output.write(f"  circuit {text.index} differs:")
         for line in text.lines[:_LINES]:
-            output.write(f"    {output.clean(line)}".rstrip())
+            output.write(f"    {clean(line)}".rstrip())
         if len(text.lines) > _LINES:
             output.write(f"    {len(text.lines) - _LINES:,} more lines")
 
@@ -287,7 +288,7 @@ def _calibrated(section: comparing.Calibrated) -> None:
         return
     for name, side in (("A", section.one), ("B", section.other)):
         moment = f"measured {_moment(side.measured_at)}" if side.measured_at else "nobody says when it was measured"
-        output.write(f"  {name}: {output.clean(side.device or 'its backend')}, {output.clean(side.phase)}: {moment}")
+        output.write(f"  {name}: {clean(side.device or 'its backend')}, {clean(side.phase)}: {moment}")
     rows = [drift_row(drift, section.one.letter) for drift in section.moved]
     _table(("FIGURE", "A", "B", "CHANGE", "MOVED", "MOST MOVED"), rows, right=(1, 2, 3, 4), yielding=(5,))
 
@@ -297,11 +298,11 @@ def _result(section: comparing.Result) -> None:
     for circuit in section.circuits:
         for name, test in circuit.tests.items():
             pooled = f"{test.pooled:.1%}" if test.pooled else ""
-            rows.append((str(circuit.index), output.clean(name), test.verdict, _number(test.p), _number(test.distance), pooled))
+            rows.append((str(circuit.index), clean(name), test.verdict, _number(test.p), _number(test.distance), pooled))
             if test.verdict == INCONCLUSIVE or (test.reason and test.verdict != EQUAL):
-                notes.append(f"circuit {circuit.index}, {output.clean(name)}: {output.clean(test.reason)}")
+                notes.append(f"circuit {circuit.index}, {clean(name)}: {clean(test.reason)}")
         if circuit.reason:
-            notes.append(f"circuit {circuit.index}: {output.clean(circuit.reason)}")
+            notes.append(f"circuit {circuit.index}: {clean(circuit.reason)}")
     rows.sort(key=lambda row: -VERDICTS.index(row[2]))
     _table(("CIRCUIT", "WHAT", "VERDICT", "P", "DISTANCE", "POOLED"), rows, right=(3, 4, 5))
     for line in notes[:_ROWS]:

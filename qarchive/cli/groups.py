@@ -15,6 +15,7 @@ from ..errors import BadInput, NotAnswered
 from ..groups.group import Group
 from ..groups.reporting import Report
 from ..groups.sending import ACTIVE, FAILED, UNSENT
+from ..printable import clean, clean_lines
 from ..values import Timestamp
 from . import output, values
 from .naming import circuits, complete_group, find, group_argument, span
@@ -81,9 +82,9 @@ def list_groups(where: str | None, limit: int, as_json: bool) -> None:
     rows = []
     for moment, report, made_in in shown:
         told = (report.id[:12], "here" if made_in == here else f"archive {made_in[:8]}") if double else ()
-        rows.append((*told, output.clean(report.name), f"{report.jobs:,}", f"{report.circuits:,}", _state(report),
+        rows.append((*told, clean(report.name), f"{report.jobs:,}", f"{report.circuits:,}", _state(report),
                      output.minute(Timestamp.of(moment)) if moment else "-",
-                     output.clean(", ".join(_backends(report))) or "-"))  # fmt: skip
+                     clean(", ".join(_backends(report))) or "-"))  # fmt: skip
     table.write(rows)
     if len(shown) < len(created):
         output.note(f"{len(shown):,} of {len(created):,} groups; --limit 0 shows all")
@@ -152,7 +153,7 @@ def status(ctx: click.Context, name: str, now: bool, as_json: bool) -> None:
         refused = report.statuses.get("REFUSED", 0)
         shown = {name.replace("_", " "): f"{number:,}" for name, number in counted.items()}
         shown["not sent"] += f" ({refused:,} refused)" if refused else ""
-        output.pairs([("group", output.clean(report.name)), *shown.items()])
+        output.pairs([("group", clean(report.name)), *shown.items()])
     if problems:
         raise NotAnswered(len(problems), next(iter(problems.values())))
     judge(ctx, report)
@@ -184,7 +185,7 @@ def report(where: str | None, name: str, detailed: bool, as_json: bool) -> None:
     for job, first, last, error in failed if detailed else ():
         output.write(f"\n{output.heading(f'job {job.id[:12]}')}, {circuits(first, last)}: {output.paint_status(job.status)}")
         text = ": ".join(filter(None, (str(error.get("type", "")), str(error.get("message", ""))))) or "no reason is known"
-        output.write("\n".join(f"  {line}" for line in output.clean_lines(text).splitlines()))
+        output.write("\n".join(f"  {line}" for line in clean_lines(text).splitlines()))
 
 
 @click.command()
@@ -221,7 +222,7 @@ def delete(where: str | None, names: tuple[str, ...], before: datetime | None, e
             for group in chosen:
                 deleted.append({"name": group.name, "id": group.id, "jobs": group.delete(jobs)})
                 if not as_json:
-                    output.write(f"{output.clean(group.name)}  deleted, with {output.count(deleted[-1]['jobs'], 'job')}")
+                    output.write(f"{clean(group.name)}  deleted, with {output.count(deleted[-1]['jobs'], 'job')}")
             if not as_json:
                 output.note("what was deleted stays on the disk until `qarchive gc`")
         else:
@@ -235,7 +236,7 @@ def show_report(schema: str, found: Report, as_json: bool, **more: Any) -> None:
     if as_json:
         output.document(schema, **asdict(found) | {"stretches": [asdict(each) for each in found.stretches]}, **more)
     else:
-        output.write(output.clean_lines(str(found)))
+        output.write(clean_lines(str(found)))
 
 
 def judge(ctx: click.Context, found: Report, accepted: Iterable[str] = ("DONE",)) -> None:

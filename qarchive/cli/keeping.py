@@ -9,6 +9,7 @@ from ..archive import open as open_archive
 from ..errors import BadInput
 from ..identity import MARKER
 from ..pack import SEAL_SIZE
+from ..printable import clean
 from . import output
 from .provenance import verify_jobs
 from .shell import Commands, complete_job, json_option, opened
@@ -84,7 +85,7 @@ def verify(ctx: click.Context, references: tuple[str, ...], deep: bool, allowed_
     else:
         for finding in report.findings:
             label = output.paint(finding.kind, fg="yellow" if finding.kind in ("tail", "withheld") else "red")
-            output.write(f"{label}: {output.clean(finding.where)}: {output.clean(finding.detail)}")
+            output.write(f"{label}: {clean(finding.where)}: {clean(finding.detail)}")
         verdict = "damaged" if report.damaged else "no damage" if deep else "no damage found; --deep also checks every blob"
         contents = [
             output.count(report.commits, "commit"),
@@ -135,12 +136,12 @@ def stats(where: str | None, as_json: bool) -> None:
         return
     kinds = sorted(numbers["kinds"].items(), key=lambda item: (-item[1]["bytes"], item[0]))
     raw = sum(entry["bytes"] for _, entry in kinds)
-    output.pairs([("archive", output.clean(archive.path)), ("jobs", f"{numbers['jobs']:,}"), ("packs", f"{numbers['packs']:,}"),
+    output.pairs([("archive", clean(archive.path)), ("jobs", f"{numbers['jobs']:,}"), ("packs", f"{numbers['packs']:,}"),
                   ("on disk", output.size(numbers["bytes"])), ("content", output.size(raw))])  # fmt: skip
     if kinds:
         output.write()
         table = output.Table(("KIND", "BLOBS", "BYTES"), right=(1, 2))
-        table.write([(output.clean(kind), f"{entry['blobs']:,}", output.size(entry["bytes"])) for kind, entry in kinds])
+        table.write([(clean(kind), f"{entry['blobs']:,}", output.size(entry["bytes"])) for kind, entry in kinds])
     if numbers["loose"]["bytes"] >= SEAL_SIZE:
         loose = f"{output.count(numbers['loose']['packs'], 'pack')} of {output.size(numbers['loose']['bytes'])}"
         output.note(f"`qarchive repack` would put {loose} together in less room")
@@ -166,11 +167,11 @@ def config(ctx: click.Context, as_json: bool) -> None:
         output.document("config", archive={"path": str(folder), "named_by": named, "exists": exists}, file=str(file),
                         settings={name: values.get(name) for name in settings.SETTINGS})  # fmt: skip
         return
-    output.pairs([("archive", f"{output.clean(folder)} ({named}{'' if exists else '; not made yet'})"),
-                  ("settings", output.clean(file) + ("" if file.exists() else " (not made yet)"))])  # fmt: skip
+    output.pairs([("archive", f"{clean(folder)} ({named}{'' if exists else '; not made yet'})"),
+                  ("settings", clean(file) + ("" if file.exists() else " (not made yet)"))])  # fmt: skip
     output.write()
     table = output.Table(("SETTING", "VALUE", "MEANING"))
-    table.write([(name, output.clean(values.get(name, "-")), meaning) for name, meaning in settings.SETTINGS.items()])
+    table.write([(name, clean(values.get(name, "-")), meaning) for name, meaning in settings.SETTINGS.items()])
 
 
 @config.command("set")

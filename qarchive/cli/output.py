@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from ..printable import clean
 from ..values import Timestamp
 
 PATIENCE_S = 0.5  # work shorter than this shows no progress
@@ -21,19 +22,6 @@ _STATUS_COLOURS = {
     **dict.fromkeys(("CANCELLED", "PARTIAL", "UNKNOWN"), "yellow"),
     **dict.fromkeys(("SENDING", "QUEUED", "RUNNING", "PAUSED"), "cyan"),
 }
-
-
-def clean(text: object) -> str:
-    """Text on one line and without anything that a terminal would obey: control, format and unassigned characters as escapes."""
-    text = str(text)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
-
-
-def clean_lines(text: str) -> str:
-    """As `clean`, with line ends and tabs kept."""
-    return "".join(c if c in "\n\t" or c.isprintable() else clean(c) for c in text)
 
 
 def write(text: str = "") -> None:

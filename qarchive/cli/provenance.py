@@ -11,6 +11,7 @@ from .. import seals
 from ..archive import Archive
 from ..errors import Damaged, NotCanonical, NotFound
 from ..job import Job
+from ..printable import clean, clean_lines
 from ..provenance import cite as citing
 from ..provenance import signatures
 from ..provenance.audit import MISSING, PARTLY, PRESENT, Item
@@ -54,7 +55,7 @@ def cite(where: str | None, reference: str, style: str, title: str | None, as_js
                             jobs=found.jobs, statuses=found.statuses, left_out=found.left_out, seal=found.seal,
                             archive=found.archive, check=found.check)  # fmt: skip
         else:
-            output.write(output.clean_lines(text).rstrip("\n"))
+            output.write(clean_lines(text).rstrip("\n"))
     if not by.authors:
         output.note('no author is named; `qarchive config set author "Family, Given"` names one')
 
@@ -79,7 +80,7 @@ def audit(where: str | None, reference: str, as_json: bool) -> None:
         output.document("audit", job=job.id, items=[_item_json(item) for item in items])
         return
     table = output.Table(("", "WHAT", "STATE", "WHY"), right=(0,), yielding=(3,))
-    rows = [(str(item.number), item.what, item.state, output.clean(item.why)) for item in items]
+    rows = [(str(item.number), item.what, item.state, clean(item.why)) for item in items]
     table.write(rows)
     tally = Counter(item.state for item in items)
     output.note(", ".join(f"{tally[state]} {state}" for state in _COLOURS))
@@ -131,7 +132,7 @@ def verify_jobs(archive: Archive, references: Iterable[str], allowed_signers: st
             groups.append({"group": subject.id, "name": subject.group, "jobs": len(whole), "seal": seal})
             if not as_json:
                 number = output.count(len(whole), "job")
-                output.write(f"{subject.id[:12]}  group {output.clean(subject.group)}, {number} that ended  {seal}")
+                output.write(f"{subject.id[:12]}  group {clean(subject.group)}, {number} that ended  {seal}")
     if as_json:
         output.document("verify-jobs", path=str(archive.path), damaged=damaged, jobs=documents, groups=groups)
     return damaged
@@ -159,8 +160,8 @@ class _Verified:
     def line(self) -> str:
         number = self.job.id[:12]
         if self.problem:
-            return f"{number}  {output.paint('damaged', fg='red')}: {output.clean(self.problem)}"
-        seal = f"whole  {self.seal}" if self.ended else f"not sealed, since it is {output.clean(self.job.status)}"
+            return f"{number}  {output.paint('damaged', fg='red')}: {clean(self.problem)}"
+        seal = f"whole  {self.seal}" if self.ended else f"not sealed, since it is {clean(self.job.status)}"
         return f"{number}  {seal}  {', '.join(dict.fromkeys(map(_signed, self.signatures))) or 'unsigned'}"
 
     def document(self) -> dict[str, Any]:
@@ -173,9 +174,9 @@ class _Verified:
 def _signed(found: Signature) -> str:
     before = "" if found.current else f", not as it is now: its seal was {found.seal}"
     if found.state == signatures.GOOD:
-        told = f"signed by {output.clean(found.signer)} ({output.clean(found.key)}){before}"
+        told = f"signed by {clean(found.signer)} ({clean(found.key)}){before}"
         return output.paint(told, fg="green" if found.current else "yellow")
     if found.state == signatures.UNKNOWN:
-        told = f"signed by an unknown key ({output.clean(found.key)}: {output.clean(found.reason)}){before}"
+        told = f"signed by an unknown key ({clean(found.key)}: {clean(found.reason)}){before}"
         return output.paint(told, fg="yellow")
-    return output.paint(f"bad signature: {output.clean(found.reason)}", fg="red")
+    return output.paint(f"bad signature: {clean(found.reason)}", fg="red")

@@ -13,6 +13,7 @@ from .. import codec, model
 from ..calibration import Calibration
 from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
 from ..job import Job
+from ..printable import clean, clean_lines
 from ..values import Timestamp
 from . import output, results, values
 from .naming import Place, place_of
@@ -189,10 +190,10 @@ def input_(where: str | None, reference: str, circuit: int | None, form: str, ta
             _put(content, target)
         else:
             programs, names = job.text(), _names(job)
-            titles = [f"// circuit {place}: {output.clean(names[place])}\n" if len(places) > 1 else "" for place in places]
+            titles = [f"// circuit {place}: {clean(names[place])}\n" if len(places) > 1 else "" for place in places]
             text = "\n".join(f"{title}{programs[place].rstrip()}\n" for title, place in zip(titles, places))
             if target is None:
-                click.echo(output.clean_lines(text), nl=False)
+                click.echo(clean_lines(text), nl=False)
             else:
                 _put(text.encode(), target)
 
@@ -237,8 +238,8 @@ def row_text(row: Any) -> tuple[str, ...]:
     names = ", ".join(row.names) + (", ..." if row.names and row.size > len(row.names) else "")
     shots = "-" if row.shots is None else str(row.shots)
     labels = [names, f"[{row.group}]" if row.group else "", *(f"#{tag}" for tag in row.tags)]
-    return (row.id[:12], output.minute(row.created), output.clean(row.status), output.clean(f"{row.provider}:{row.backend}"),
-            shots, str(row.size), output.clean(" ".join(filter(None, labels))))  # fmt: skip
+    return (row.id[:12], output.minute(row.created), clean(row.status), clean(f"{row.provider}:{row.backend}"),
+            shots, str(row.size), clean(" ".join(filter(None, labels))))  # fmt: skip
 
 
 def row_json(row: Any) -> dict[str, Any]:
@@ -296,18 +297,18 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     params = ", ".join(f"{name} = {values.to_text(value)}" for name, value in labels.get("params", {}).items())
     output.pairs([
         ("job", job.id),
-        ("status", output.paint_status(output.clean(job.status))),
+        ("status", output.paint_status(clean(job.status))),
         ("created", output.second(row.created)),
         ("ended", output.second(ended) + took if ended else ""),
-        ("backend", output.clean(f"{row.provider}:{row.backend} ({row.kind})")),
-        ("provider job", output.clean(job.provider_job or "")),
+        ("backend", clean(f"{row.provider}:{row.backend} ({row.kind})")),
+        ("provider job", clean(job.provider_job or "")),
         ("origin", "" if origin is None else f"archive {origin}" if origin else "another archive"),
-        ("circuits", f"{row.size}" + (f": {output.clean(shown)}" if shown else "")),
+        ("circuits", f"{row.size}" + (f": {clean(shown)}" if shown else "")),
         ("shots", "" if row.shots is None else f"{row.shots:,}"),
-        ("group", output.clean(labels.get("group", ""))),
+        ("group", clean(labels.get("group", ""))),
         ("place", str(place or "")),
-        ("tags", output.clean(", ".join(labels.get("tags", ())))),
-        ("params", output.clean(params)),
+        ("tags", clean(", ".join(labels.get("tags", ())))),
+        ("params", clean(params)),
         ("parent", f"job {parent}" if (parent := record.get("parent")) else ""),
         ("attempts", str(len(folded.attempts)) if len(folded.attempts) > 1 else ""),
         ("code", _code(read(lambda: job.code) or {})),
@@ -316,19 +317,19 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     ])  # fmt: skip
     if job.error:
         _section("error")
-        output.write(f"  {output.clean(job.error.get('type', ''))}: {output.clean(job.error.get('message', ''))}")
+        output.write(f"  {clean(job.error.get('type', ''))}: {clean(job.error.get('message', ''))}")
     config = read(lambda: job.config) or {}
     options = config.get("options", config)
     if options:
         _section("options")
-        output.pairs([(output.clean(name), values.to_text(value, indent="  ")) for name, value in options.items()], indent="  ")
+        output.pairs([(clean(name), values.to_text(value, indent="  ")) for name, value in options.items()], indent="  ")
     if environment := read(lambda: job.environment):
         packages = environment.get("packages", {})
         _section("environment")
         system = f"{environment.get('python')} on {environment.get('system')} {environment.get('machine')}"
-        found = [(name, output.clean(packages[name])) for name in (*_SDKS.get(job.provider, _QISKIT), "numpy", "scipy")
+        found = [(name, clean(packages[name])) for name in (*_SDKS.get(job.provider, _QISKIT), "numpy", "scipy")
                  if name in packages]  # fmt: skip
-        output.pairs([("python", output.clean(system)), *found], indent="  ")
+        output.pairs([("python", clean(system)), *found], indent="  ")
     if calibrations := read(lambda: job.calibrations):
         _section("calibrations")
         rows = [(found.phase, found.digest[:12], _moment("measured", found.measured_at), _moment("captured", found.captured_at))
@@ -336,16 +337,16 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
         output.Table(("", "", "", ""), indent="  ").write(rows)
     if job.gaps:
         _section("gaps")
-        output.pairs([(output.clean(gap["what"]), output.clean(gap["reason"])) for gap in job.gaps], indent="  ")
+        output.pairs([(clean(gap["what"]), clean(gap["reason"])) for gap in job.gaps], indent="  ")
     _section("history")
     rows = [(entry["digest"][:12], output.second(entry["created"]) if "created" in entry else "-", entry["type"],
              entry.get("name" if entry["type"] in ("event", "attachment") else "status", ""))
             for entry in job.history]  # fmt: skip
-    output.Table(("", "", "", ""), indent="  ").write([tuple(map(output.clean, row)) for row in rows])
+    output.Table(("", "", "", ""), indent="  ").write([tuple(map(clean, row)) for row in rows])
     blobs = read(lambda: job.blobs) or []
     if blobs:
         _section("blobs")
-        rows = [(digest[:12], output.clean(kind), output.size(size)) for kind, digest, size in blobs[:_BLOBS]]
+        rows = [(digest[:12], clean(kind), output.size(size)) for kind, digest, size in blobs[:_BLOBS]]
         output.Table(("", "", ""), right=(2,), indent="  ").write(rows)
         if len(blobs) > _BLOBS:
             output.write(f"  {len(blobs) - _BLOBS:,} more; --json lists all")
@@ -356,7 +357,7 @@ def _code(code: Mapping[str, Any]) -> str:
     commit, script = code.get("commit"), code.get("script")
     said = [f"commit {str(commit)[:12]}" + (", with tracked files altered" if code.get("dirty") else "") if commit else "",
             f"script {script.get('name')} {script['sha256'].hex()[:12]}" if script else ""]  # fmt: skip
-    return output.clean("; ".join(filter(None, said)))
+    return clean("; ".join(filter(None, said)))
 
 
 def _moment(what: str, moment: datetime | None) -> str:

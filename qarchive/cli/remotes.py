@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..archive import open as open_archive
+from ..printable import clean
 from . import output
 from .shell import Commands, complete_job, json_option, opened
 
@@ -75,7 +76,7 @@ def list_remotes(where: str | None, as_json: bool) -> None:
     if not found:
         output.note("no remote; `qarchive remote add NAME URL` adds one")
         return
-    output.Table(("NAME", "URL")).write([(output.clean(name), output.clean(url)) for name, url in found.items()])
+    output.Table(("NAME", "URL")).write([(clean(name), clean(url)) for name, url in found.items()])
 
 
 @remote.command()

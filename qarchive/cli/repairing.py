@@ -3,6 +3,7 @@
 import click
 
 from ..archive import open as open_archive
+from ..printable import clean
 from . import output
 from .shell import json_option
 
@@ -41,7 +42,7 @@ def repair(ctx: click.Context, sources: tuple[str, ...], dry_run: bool, as_json:
         if done.restored:
             output.write(f"{'would restore' if dry_run else 'restored'} {output.count(done.restored, 'blob')}")
         for name, reason in sorted(done.left.items()):
-            output.write(f"{output.paint('left', fg='yellow')}: packs/{name}: {output.clean(reason)}")
+            output.write(f"{output.paint('left', fg='yellow')}: packs/{name}: {clean(reason)}")
         for digest in done.lost:
             output.write(f"{output.paint('lost', fg='red')}: {digest}")
         if done.lost:

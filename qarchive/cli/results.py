@@ -4,6 +4,7 @@ from typing import Any
 
 from ..errors import BadInput, JobFailed
 from ..job import Job
+from ..printable import clean
 from . import output, values
 
 STATES = 20  # shown of a circuit
@@ -39,7 +40,7 @@ def show(job: Job, circuit: int | None = None, everything: bool = False) -> None
     places = chosen(circuit, len(data))
     shown = places if everything else places[:CIRCUITS]
     for place in shown:
-        title = f"{place}  {output.clean(_name(job, place, len(data)) or '')}".rstrip()
+        title = f"{place}  {clean(_name(job, place, len(data)) or '')}".rstrip()
         output.write(("" if place == places[0] else "\n") + output.heading(title))
         _circuit(data[place], everything)
     if len(shown) < len(places):
@@ -61,7 +62,7 @@ def _circuit(data: dict[str, Any], everything: bool) -> None:
     for name in _TABLES:
         if data.get(name):
             _table(data[name], everything)
-    rest = [(output.clean(key), values.describe(value)) for key, value in data.items() if key not in _TABLES or not value]
+    rest = [(clean(key), values.describe(value)) for key, value in data.items() if key not in _TABLES or not value]
     output.pairs(rest, indent="   ")
 
 
@@ -70,7 +71,7 @@ def _table(numbers: dict[str, int | float], everything: bool) -> None:
     total = sum(numbers.values())
     ordered = sorted(numbers.items(), key=lambda item: (-item[1], item[0]))
     shown = ordered if everything else ordered[:STATES]
-    rows = [(output.clean(state), _number(number), _share(number, total)) for state, number in shown]
+    rows = [(clean(state), _number(number), _share(number, total)) for state, number in shown]
     if rest := ordered[len(shown) :]:
         others = sum(number for _, number in rest)
         rows.append((f"{output.count(len(rest), 'other')}", _number(others), _share(others, total)))

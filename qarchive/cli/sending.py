@@ -10,6 +10,7 @@ import click
 from ..errors import BadInput
 from ..groups.group import Group
 from ..groups.sending import ACTIVE, FAILED
+from ..printable import clean
 from . import output
 from .groups import NOT_DONE, judge, show_report
 from .naming import find, group_argument
@@ -120,7 +121,7 @@ def cancel(ctx: click.Context, name: str, as_json: bool) -> None:
         output.document("group-cancel", name=group.name, id=group.id, jobs=shown)
     else:
         for job, provider_job, status in jobs:
-            output.write(f"{job[:12]}  {output.paint_status(status)}  {output.clean(provider_job or '')}".rstrip())
+            output.write(f"{job[:12]}  {output.paint_status(status)}  {clean(provider_job or '')}".rstrip())
         if not active:
             output.note(f"no job of group {group.name} is under way")
     if len(jobs) < active:
@@ -147,7 +148,7 @@ def close(where: str | None, name: str, as_json: bool) -> None:
         output.document("group-close", name=group.name, id=group.id, closed=closed)
         return
     for batch in closed:
-        output.write(f"{output.clean(batch)}  closed")
+        output.write(f"{clean(batch)}  closed")
     if not closed:
         output.note(f"no batch or session of group {group.name} was closed")
 

@@ -1,0 +1,1 @@
+"""What is seen: elements of pages and figures, drawn from plain values."""
