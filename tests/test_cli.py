@@ -24,6 +24,7 @@ from qiskit_aer import AerSimulator
 import qarchive
 from qarchive import codec, config, disk
 from qarchive.cli import main, output, shell, values
+from qarchive.printable import clean
 from qarchive.store import Store
 from qarchive.values import Array, Link, Timestamp, Typed
 
