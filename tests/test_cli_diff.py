@@ -11,7 +11,7 @@ from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
 import qarchive
 from qarchive import records
-from qarchive.cli import main
+from qarchive.cli import main, output
 from qarchive.printable import clean
 from qarchive.stage import Stage
 
