@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgpack
 import zstandard
@@ -112,7 +112,13 @@ class Frame:
     blobs: list[list]
 
 
-def frame(blobs: list[Blob], compressor: zstandard.ZstdCompressor) -> Frame:
+class Compresses(Protocol):
+    """What makes a frame: a `zstandard.ZstdCompressor`, or something that asks several of them."""
+
+    def compress(self, data: bytes) -> bytes: ...
+
+
+def frame(blobs: list[Blob], compressor: Compresses) -> Frame:
     """Blobs in one frame. Raises NotEncodable."""
     for blob in blobs:
         if not _KIND.match(blob.kind):
@@ -122,7 +128,7 @@ def frame(blobs: list[Blob], compressor: zstandard.ZstdCompressor) -> Frame:
     return Frame(compressor.compress(data), len(data), listed)
 
 
-def build(pack: bytes, offset: int, synced: int, blobs: list[Blob], compressor: zstandard.ZstdCompressor) -> bytes:
+def build(pack: bytes, offset: int, synced: int, blobs: list[Blob], compressor: Compresses) -> bytes:
     """The bytes of one commit. Records stand last among `blobs`, so that they get a frame of their own. Raises NotEncodable."""
     frames, pending, size = [], [], 0
     for i, blob in enumerate(blobs):

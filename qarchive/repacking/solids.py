@@ -14,8 +14,27 @@ from ..workers import cores
 
 COMING = f"repack-*{pack.COMING}"  # what files are called that are not packs yet
 FRAME_SIZE = 1 << 19  # raw bytes; twice as much is 1 % smaller, and takes twice as long to read one blob
-LEVEL = 12  # of zstd: beyond it grows slower and hardly smaller
+LEVEL = 12  # of zstd
+_REPETITIVE = 4  # how often what repeats itself becomes smaller: more than such a search finds in it is not found by the other
 _BUFFERED_MAX = 96 << 20  # raw bytes that wait for more of their kind and device
+
+
+class Compressor:
+    """zstd twice, where that pays: what hardly repeats itself, as shots do, becomes 2 to 3 % smaller by the strategy that weighs
+    each choice; what does is done sooner, and becomes smaller, by the one that looks further."""
+
+    def __init__(self):
+        weighing = zstandard.ZstdCompressionParameters.from_level(
+            LEVEL, source_size=FRAME_SIZE, strategy=zstandard.STRATEGY_BTOPT, min_match=5, search_log=1, target_length=48,
+            write_checksum=True,
+        )  # fmt: skip
+        self._looking = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+        self._weighing = zstandard.ZstdCompressor(compression_params=weighing)
+
+    def compress(self, data: bytes) -> bytes:
+        """The shorter of two frames, or the first where it is short."""
+        found = self._looking.compress(data)
+        return found if len(found) * _REPETITIVE < len(data) else min(found, self._weighing.compress(data), key=len)
 
 
 class Solids:
@@ -89,7 +108,7 @@ class Solids:
 
     def _frame(self, blobs: list[pack.Blob]) -> pack.Frame:
         if not hasattr(self._local, "compressor"):
-            self._local.compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
+            self._local.compressor = Compressor()
         return pack.frame(blobs, self._local.compressor)
 
     def _commit(self) -> None:

@@ -3,12 +3,11 @@
 import json
 
 import corpus
-import zstandard
 from table import Row, timed
 
 from qarchive import codec, trees
 from qarchive.columns import pack_counts, pack_memory, unpack_counts, unpack_memory
-from qarchive.repacking.solids import FRAME_SIZE, LEVEL
+from qarchive.repacking.solids import FRAME_SIZE, Compressor
 
 JOBS = 600
 
@@ -18,7 +17,7 @@ def rows(options):
     ran = [each for job in jobs for each in job.ran]
     texts = dict.fromkeys(value for job in jobs for kind, value in job.raw if kind == "calibration")
     calibrations = [json.loads(text) for text in texts]
-    yield f"Values as columns, in frames of {FRAME_SIZE >> 10} KiB at level {LEVEL}"
+    yield f"Values as columns, in frames of {FRAME_SIZE >> 10} KiB"
     for name, values, pack, unpack in (
         ("calibrations", calibrations, _split, _join),
         ("counts", [each.counts for each in ran], pack_counts, unpack_counts),
@@ -49,7 +48,7 @@ def _blobs(packed) -> list[bytes]:
 
 def _stored(blobs: list[bytes]) -> int:
     """Bytes of all of them in solid frames."""
-    compressor, size, frame = zstandard.ZstdCompressor(level=LEVEL), 0, b""
+    compressor, size, frame = Compressor(), 0, b""
     for blob in blobs:
         if frame and len(frame) + len(blob) > FRAME_SIZE:
             size, frame = size + len(compressor.compress(frame)), b""
