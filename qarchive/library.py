@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,12 @@ class Jobs:
 
     def __getitem__(self, place: int | slice) -> "Job | list[Job]":
         if isinstance(place, slice):
-            return list(self)[place]
+            bounds = place.start, place.stop, place.step
+            if place.step == 0 or any(bound is not None and bound < 0 for bound in bounds):
+                return list(iter(self))[place]
+            most = [limit for limit in (self._limit, place.stop) if limit is not None]
+            found = Jobs(self._library, self._query, min(most, default=None))
+            return list(islice(found, *bounds))  # of a list's own accord `list(found)` would count them first
         if place < 0:
             place += len(self)
         if place >= 0:

@@ -188,6 +188,11 @@ def test_listings_are_lazy_sequences(archive, backend):
     assert [len(page) for page in jobs.pages(2)] == [2, 2, 1]
     assert [job for page in jobs.pages(2) for job in page] == list(jobs) == list(reversed(list(archive.jobs(order="oldest"))))
     assert jobs[0] == archive.job("latest") and jobs[-1] == archive.job("@5") and jobs[1:3] == list(jobs)[1:3]
+    for bounds in ((None, 2), (1, None), (1, 9, 2), (-2, None), (None, -1), (3, 1), (None, None, -1), (0, 0)):
+        assert jobs[slice(*bounds)] == list(jobs)[slice(*bounds)]
+        assert archive.jobs(limit=3)[slice(*bounds)] == list(jobs)[:3][slice(*bounds)]
+    with pytest.raises(ValueError, match="slice step"):
+        jobs[::0]
     with pytest.raises(IndexError):
         jobs[5]
     frame = jobs.to_pandas()
