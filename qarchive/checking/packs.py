@@ -7,6 +7,7 @@ It reads a large pack in pieces, each by itself, and what the pieces say is held
 import hashlib
 import os
 import struct
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, field
@@ -19,9 +20,9 @@ from .. import codec, pack, records
 from ..errors import Damaged, NewerFormat, NotCanonical
 from ..index import Read
 from ..intake import read_all
+from ..shapes import Shapes
 from .commits import OtherwiseError, first_commit, listed_in, listing_of, read_commit, trailer_of
 from .places import Places
-from .shapes import Shapes
 
 _FOOTER = pack.FOOTER + struct.pack("<I", 32)
 
@@ -83,7 +84,7 @@ class Checker:
     """
 
     def __init__(self, index: Path | None = None):
-        self._shapes = {True: Shapes(), False: Shapes()}  # of records and of other blobs
+        self._shapes: defaultdict[str, Shapes] = defaultdict(Shapes)  # by kind: of some kinds hardly two are of one shape
         self._decompressor = zstandard.ZstdDecompressor()
         self._index = index
 
@@ -165,7 +166,7 @@ class Checker:
         except zstandard.ZstdError:
             raise OtherwiseError from None
         sha256, at = hashlib.sha256, 0
-        of_records, of_others = self._shapes[True], self._shapes[False]
+        shapes, of_records = self._shapes, self._shapes[pack.RECORD]
         known, add_links = seen.blobs, seen.links.update
         for kind, length, digest, *_ in blobs:
             if length == raw:
@@ -189,8 +190,8 @@ class Checker:
             elif deep:
                 if sha256(encoded).digest() != digest:
                     raise OtherwiseError
-                shape = of_others.find(encoded)
-                add_links(self._decode(encoded) if shape is None else shape.links(encoded))
+                shape = shapes[kind].find(encoded)
+                add_links(self._decode(kind, encoded) if shape is None else shape.links(encoded))
             known.add(digest)
 
     def _record(self, encoded: bytes, digest: bytes) -> tuple[list[bytes], bytes, bool]:
@@ -203,15 +204,15 @@ class Checker:
             raise OtherwiseError
         about, local = records.subject_of(digest, value), value["type"] in records.LOCAL
         name = None if about == digest else b"group" if records.is_of_group(value) else b"job"
-        self._shapes[True].learn(encoded, name, local)
+        self._shapes[pack.RECORD].learn(encoded, name, local)
         return links, about, local
 
-    def _decode(self, encoded: bytes) -> list[bytes]:
+    def _decode(self, kind: str, encoded: bytes) -> list[bytes]:
         try:
             _, links = codec.decode_linked(encoded)
         except (NotCanonical, NewerFormat):
             raise OtherwiseError from None
-        self._shapes[False].learn(encoded)
+        self._shapes[kind].learn(encoded)
         return links
 
     def thoroughly(self, path: Path, deep: bool) -> Part:
