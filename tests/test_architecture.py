@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import qarchive
@@ -45,8 +46,13 @@ def _modules():
         yield path, path.relative_to(PACKAGE).with_suffix("").parts
 
 
+@cache
 def _imports(path, parts):
     """Modules of the package that a file imports, as parts of their names, wherever in the file the import stands."""
+    return list(_imported(path, parts))
+
+
+def _imported(path, parts):
     package = parts[:-1]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:

@@ -79,6 +79,7 @@ def test_every_way_to_execute_is_one_record(tmp_path):
         Estimator().run(bare, "ZZ").result()
         """,
         tmp_path / "all",
+        preamble=without(*OTHER_SDKS) + PREAMBLE,
     )
     on_each = ("circuits", "pubs", "pubs")
     backends = [
@@ -165,8 +166,8 @@ def test_results_exceptions_warnings_and_random_numbers_are_the_same_with_and_wi
                 print({key: getattr(item, "array", item).tolist() for key, item in pub.data.items()})
     print(random.random(), numpy.random.random())
     """
-    bare = run(code, tmp_path / "off", "off")
-    assert run(code, tmp_path / "on", "on") == bare
+    bare = run(code, tmp_path / "off", "off", preamble=QISKIT_ALONE)
+    assert run(code, tmp_path / "on", "on", preamble=QISKIT_ALONE) == bare
     assert "One of your circuits has no output classical registers" in bare and "deprecated" in bare
     with qarchive.open(tmp_path / "on") as archive:
         assert len(archive.jobs()) == 13
