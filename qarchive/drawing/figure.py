@@ -11,7 +11,7 @@ from .elements import Child, element
 class Figure:
     """`drawing` is an SVG whose first child is its `<title>`, the text of `title`; `table` an HTML table of all that it shows.
 
-    `note` says what was left out of the drawing, None where nothing was.
+    `note` says how it is to be read and what was left out of the drawing, None where there is nothing to say.
     """
 
     title: str
@@ -22,12 +22,25 @@ class Figure:
     def element(self) -> Element:
         """The figure as it stands in a page: drawing, caption, and the table to unfold."""
         caption = element("figcaption", self.title, element("small", " ", self.note) if self.note else None)
-        data = element("details", element("summary", "Data"), element("div", self.table, class_="scroll"))
+        data = element("details", element("summary", "Data"), scrolled(self.table, f"Data: {self.title}"))
         return element("figure", caption, self.drawing, data)
 
 
-def table(header: Sequence[str], rows: Iterable[Sequence[Child]], caption: str | None = None) -> Element:
-    """An HTML table. Cells are texts or elements."""
-    head = element("thead", element("tr", *(element("th", name, scope="col") for name in header)))
-    body = element("tbody", *(element("tr", *(element("td", cell) for cell in row)) for row in rows))
-    return element("table", element("caption", caption) if caption else None, head, body)
+def scrolled(what: Element, label: str) -> Element:
+    """Something wide, which is moved sideways where the page is narrow; with a keyboard, too."""
+    return element("div", what, class_="scroll", tabindex="0", role="group", aria_label=label)
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[Child]], caption: str | None = None, right: Iterable[int] = ()
+) -> Element:
+    """An HTML table. Cells are texts or elements; the columns `right` hold numbers."""
+    classes = dict.fromkeys(right, "number")
+
+    def cells(tag: str, texts: Sequence[Child], **attributes: str) -> Element:
+        return element("tr", *(element(tag, text, class_=classes.get(i), **attributes) for i, text in enumerate(texts)))
+
+    body = element("tbody", *(cells("td", row) for row in rows))
+    return element(
+        "table", element("caption", caption) if caption else None, element("thead", cells("th", header, scope="col")), body
+    )
