@@ -150,9 +150,10 @@ class MissingExtra(QArchiveError):
 
     exit_code = 7
 
-    def __init__(self, what: str, extra: str):
-        self.what, self.extra = what, extra
-        super().__init__(f"{what} needs an SDK that is not installed; run `pip install 'qarchive[{extra}]'`")
+    def __init__(self, what: str, extra: str, package: str = "qarchive"):
+        self.what, self.extra, self.package = what, extra, package
+        wanted = f"{package}[{extra}]" if extra else package
+        super().__init__(f"{what} needs an SDK that is not installed; run `pip install '{wanted}'`")
 
 
 class NewerFormat(QArchiveError):

@@ -19,6 +19,7 @@ EXAMPLES = [
     errors.NotEncodable("reason", "path"),
     errors.CannotWrite("/path", "reason"),
     errors.MissingExtra("what", "extra"),
+    errors.MissingExtra("what", "", "package"),
     errors.NewerFormat("/path", 2, 1),
     errors.NotFinished("abcd", "RUNNING"),
     errors.JobFailed("abcd", "ERROR", "reason"),

@@ -224,7 +224,7 @@ class Provider(ABC):
     """
 
     name: str
-    extra: str  # `pip install 'qarchive[<extra>]'` brings the SDK
+    extra: str  # `pip install 'qarchive[<extra>]'` brings the SDK; empty for a provider in a package of its own
     rebuilds_alike = False  # whether `load_backend` makes the same of equal snapshots and configurations, whatever the input
     late_results = False  # whether a job that ended without a result may have one to read later
 
@@ -246,6 +246,10 @@ class Provider(ABC):
     @abstractmethod
     def wrap(self, native: Any, recorder: Recorder) -> Any:
         """An object with the interface of `native` whose executions go through `recorder`."""
+
+    def backend_name(self, target: Any) -> str:
+        """What job records call the backend of an object that `wrap` takes: how a wrapped object finds its jobs again."""
+        return str(target.name)
 
     @contextmanager
     def recorded(self, native: Any, recorder: Recorder) -> Iterator[Any]:

@@ -8,9 +8,10 @@ from ..errors import MissingExtra
 
 
 @cache
-def sdk(module: str, what: str = "this value", extra: str = "aer") -> Any:
-    """An SDK's module. Raises MissingExtra, which says that `what` needs it and which `extra` brings it."""
+def sdk(module: str, what: str = "this value", extra: str = "aer", package: str = "qarchive") -> Any:
+    """An SDK's module. Raises MissingExtra, which says that `what` needs it and which `extra` of `package` brings it ("": the
+    package alone)."""
     try:
         return import_module(module)
     except ImportError:
-        raise MissingExtra(what, extra) from None
+        raise MissingExtra(what, extra, package) from None

@@ -1,6 +1,7 @@
 """What every provider promises, as tests to inherit: give `Conformance` a backend and a few calls, and they run.
 
-A subclass is named `Test...`, and offers the methods of the first part. All of it runs on the real SDK.
+A subclass is named `Test...`, and offers the methods of the first part. All of it runs on the real SDK. This file needs pytest
+and qarchive and nothing beside it, so that packages of others can use it: `spec/providers.md` says how.
 """
 
 import copy
@@ -37,6 +38,7 @@ class Conformance:
     records_jobs = True  # whether the SDK's jobs know what they ran, so that `archive.record` can take them
     unknowing = "it does not know its circuits; wrap the backend before it runs"  # what is said where they do not
     package = "qiskit"  # whose version the environment of a record tells
+    extra = "aer"  # of qarchive, that brings the SDK
     reading = "counts"  # the method of a job that reads its result without the SDK
     at_exit = ("DONE",)  # how a job may end that is still running when the interpreter ends
     setup: str  # Python source that defines `target` and `call(target)`, for other processes
@@ -71,6 +73,18 @@ class Conformance:
     def without_volatile(self, result):
         """A copy of a result without what differs between equal runs."""
         raise NotImplementedError
+
+    def id_of(self, job):
+        """The SDK's own id of one of its jobs."""
+        return job.job_id()
+
+    def state_of(self, job):
+        """The SDK's own word for how one of its jobs stands."""
+        return job.status()
+
+    def installed_by(self):
+        """What pip is to install where the SDK is missing."""
+        return f"qarchive[{self.extra}]"
 
     # The promises
 
@@ -133,8 +147,8 @@ class Conformance:
         job = archive.wrap(self.target()).run(*args, **kwargs)
         result = job.result()
         native = archive.job("latest").native()
-        assert native.job_id() == job.job_id()
-        assert native.status() == job.status()
+        assert self.id_of(native) == self.id_of(job)
+        assert self.state_of(native) == self.state_of(job)
         self.same_result(native.result(), result)
 
     def test_recording_a_job_twice_is_recording_it_once(self, archive):
@@ -157,8 +171,8 @@ class Conformance:
         _, args, kwargs = self.calls()[0]
         job = archive.wrap(self.target()).run(*args, **kwargs)
         job.result()
-        assert archive.job(job.job_id()) == archive.job("latest")
-        assert archive.wrap(self.target()).retrieve_job(job.job_id()) == archive.job("latest")
+        assert archive.job(self.id_of(job)) == archive.job("latest")
+        assert archive.wrap(self.target()).retrieve_job(self.id_of(job)) == archive.job("latest")
 
     def test_a_paused_archive_records_nothing(self, archive):
         _, args, kwargs = self.calls()[0]
@@ -222,13 +236,14 @@ class Conformance:
         import numpy
 
         _, args, kwargs = self.calls()[0]
-        wrapped = archive.wrap(self.target())
-        random.seed(1)
-        numpy.random.seed(1)
-        before = random.getstate(), str(numpy.random.get_state())
-        wrapped.run(*args, **kwargs).result()
-        archive.flush()
-        assert (random.getstate(), str(numpy.random.get_state())) == before
+        states = []
+        for target in (self.target(), archive.wrap(self.target())):
+            random.seed(1)
+            numpy.random.seed(1)
+            target.run(*args, **kwargs).result()
+            archive.flush()
+            states.append((random.getstate(), str(numpy.random.get_state())))
+        assert states[0] == states[1]
 
     def test_arguments_are_left_alone(self, archive):
         for _, args, kwargs in self.calls():
@@ -236,8 +251,6 @@ class Conformance:
             archive.wrap(self.target()).run(*args, **kwargs).result()
             self.same_input(args[0], untouched)
             assert list(kwargs) == options
-
-    extra = "aer"
 
     def test_an_input_that_cannot_be_captured_is_a_gap_and_a_warning_and_never_a_broken_run(self, archive, monkeypatch):
         self.expected_warnings = ["input is not archived: RuntimeError: no such luck"]
@@ -370,7 +383,7 @@ class Conformance:
     def test_an_object_of_no_provider_is_refused(self, archive):
         with pytest.raises(BadInput) as caught:
             archive.wrap(object())
-        known = ", ".join(qarchive.providers.registry.built_in())
+        known = ", ".join([*qarchive.providers.registry.built_in(), *qarchive.providers.registry.installed()])
         assert str(caught.value) == f"a builtins.object: belongs to no provider that qarchive knows; it knows {known}"
 
     def test_the_record_says_what_ran_where_and_with_what(self, archive):
@@ -423,7 +436,7 @@ class AcrossProcesses:
         """)
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
         assert len(done.stdout.splitlines()) == 3
-        assert done.stdout.count(f"is not installed; run `pip install 'qarchive[{self.extra}]'`") == 3
+        assert done.stdout.count(f"is not installed; run `pip install '{self.installed_by()}'`") == 3
 
 
 class QiskitConformance(Conformance):
