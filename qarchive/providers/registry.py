@@ -1,11 +1,12 @@
 """Which provider an SDK object or an archived job belongs to. A closed table, and entry points; never a name from data."""
 
 import os
+import warnings
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from ..errors import BadInput, NotFound
+from ..errors import ArchiveWarning, BadInput, NotFound
 from .base import Cloud, Provider
 
 ENTRY_POINTS = "qarchive.providers"
@@ -30,8 +31,30 @@ def built_in() -> dict[str, Provider]:
 
 @cache
 def installed() -> dict[str, Provider]:
-    """Providers that other packages offer under the entry-point group `qarchive.providers`."""
-    return {point.name: point.load()() for point in entry_points(group=ENTRY_POINTS)}
+    """Providers that other packages offer under the entry-point group `qarchive.providers`. One that cannot be used is left out
+    with an ArchiveWarning: it is no reason for what others ran to be neither recorded nor read."""
+    found: dict[str, Provider] = {}
+    for point in entry_points(group=ENTRY_POINTS):
+        try:
+            provider = point.load()()
+            reason = _unusable(point.name, provider) or (f"{point.name!r} is there already" if point.name in found else None)
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+        if reason is None:
+            found[point.name] = provider
+        else:
+            package = point.dist.name if point.dist else point.value
+            warnings.warn(f"the provider {point.name!r} of {package} is left out: {reason}", ArchiveWarning, stacklevel=2)
+    return found
+
+
+def _unusable(name: str, provider: Any) -> str | None:
+    """Why the object behind an entry point of this name is no provider of jobs that could be read again by that name."""
+    if not isinstance(provider, Provider):
+        return f"a {type(provider).__qualname__} is no Provider"
+    if provider.name != name:
+        return f"it calls itself {provider.name!r}"
+    return f"qarchive has a provider {name!r} of its own" if name in built_in() else None
 
 
 def named(name: str) -> Provider:
