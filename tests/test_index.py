@@ -1,6 +1,7 @@
 """The index: what it answers, and that it is the same however the packs came to be read."""
 
 import random
+import re
 import shutil
 import sqlite3
 import threading
@@ -337,3 +338,27 @@ def test_what_was_read_before_the_system_was_started_again_is_hashed_again(store
     assert Index(folder, store.packs, store.id).count(Query()) == 1  # a power cut cannot have been, so nothing is read twice
     monkeypatch.setattr(disk, "boot", lambda: "another")
     assert Index(folder, store.packs, store.id).count(Query()) == 0
+
+
+def test_to_catch_up_with_a_write_no_table_that_grows_is_read_through(store):
+    for number in range(5):
+        store.commit(building.build(number).blobs, durable=False)
+    store.index.refresh()
+    asked: list[str] = []
+    store.index.ask(lambda db: db.set_trace_callback(asked.append))
+    job = building.build(5)
+    store.commit(job.blobs, durable=False)
+    store.index.refresh()
+    store.commit(building.build(1).records[-1:], durable=False)
+    store.index.refresh()
+    store.index.ask(lambda db: db.set_trace_callback(None))
+    statements = [each for each in asked if each.startswith(("SELECT", "DELETE", "UPDATE", "INSERT"))]
+    assert any("blobs" in each for each in statements)
+
+    def read_through(db):
+        for statement in statements:
+            for *_, step in db.execute(f"EXPLAIN QUERY PLAN {statement}").fetchall():
+                if re.match(r"SCAN (blobs|jobs|tags|members|earlier)\b", step):
+                    yield statement, step
+
+    assert store.index.ask(lambda db: list(read_through(db))) == []
