@@ -12,8 +12,8 @@ from . import check, clouds, codec, config, entries, membership, pack, records, 
 from .bundles import reading
 from .calibration import Calibration
 from .catalog import Progress
+from .curating import Curating
 from .errors import BadInput, NotFound
-from .exchange import Exchange
 from .groups.group import Group
 from .identity import MARKER
 from .index import Query
@@ -62,7 +62,7 @@ def diff_bundles(one: str | os.PathLike, other: str | os.PathLike, level: float 
     return bundles.diff(open(one, create=False), open(other, create=False), level)
 
 
-class Archive(Exchange):
+class Archive(Curating):
     """Jobs in one folder. One instance serves many threads and survives a fork; it may be closed, and used as a context."""
 
     def __init__(self, store: Store, on_error: str | None = None):

@@ -188,6 +188,24 @@ class Calibration:
                     figure.values[qubits] = number
         return list(found.values())
 
+    def plot(self, figure: str = "T1", ax: Any = None) -> Any:
+        """Draw a figure by its name (see `figures`: "T1", "cx gate_error") with matplotlib, on a map of the device where its
+        couplings are known from its gates; the Axes. Raises BadInput, MissingExtra, NotCanonical."""
+        from . import plotting  # calibrations are read without drawings
+
+        known = {found.name: found for found in self.figures}
+        if figure not in known:
+            raise BadInput(f"the figure {figure!r}", f"is not in the calibration {self.digest[:12]}",
+                           f"it has {', '.join(known) or 'none'}")  # fmt: skip
+        pairs = {qubits for numbers in self.gates.values() for qubits in numbers if len(qubits) == 2}
+        title = f"{self.device or 'calibration'}, {self.digest[:12]}"
+        return plotting.places(known[figure].values, pairs, figure, known[figure].unit, title, self.letter, ax)
+
+    def _repr_html_(self) -> str:
+        from . import notebook
+
+        return notebook.calibration(self)
+
     @property
     def _tree(self):
         return trees.join(self.get(self.value["template"]), self.value["columns"])

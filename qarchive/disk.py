@@ -4,11 +4,12 @@ import errno
 import os
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-from .errors import CannotWrite
+from .errors import BadInput, CannotWrite
 
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space and run it again; what was acknowledged before is safe"),
@@ -24,6 +25,17 @@ def cannot_write(path: Path | str, error: OSError) -> CannotWrite:
     """The error for a user of a failed call, with what can be done about it."""
     reason, hint = _REASONS.get(error.errno, (error.strerror or str(error), "what was acknowledged before is safe"))
     return CannotWrite(str(path), reason, hint)
+
+
+def may_write(path: Path, replace: bool, example: str) -> None:
+    """Whether a file for the user may be written. Raises BadInput for what is a folder or no file, and without `replace` for a
+    file that is there."""
+    if path.is_dir() or not path.name:
+        raise BadInput(str(path), "is a folder", f"name a file in it, such as {example}")
+    if path.exists() and not path.is_file():
+        raise BadInput(str(path), "is no file", f"name a file, such as {example}")
+    if path.exists() and not replace:
+        raise BadInput(str(path), "is there already", "name another file, or say --force")
 
 
 @cache
@@ -92,13 +104,20 @@ def remove(paths: Iterable[Path]) -> None:
         sync_folder(folder)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Write a whole file so that at every moment the old or the new content is there, never a part."""
+def replace(path: Path, data: bytes, shared: bool = False) -> None:
+    """Write a whole file so that at every moment the old or the new content is there, never a part; `shared` as in `create`."""
+    with replacing(path, shared) as fd:
+        append(fd, data)
+
+
+@contextmanager
+def replacing(path: Path, shared: bool = False) -> Iterator[int]:
+    """The same for content that is written bit by bit, to this file descriptor. After an exception the old content stays."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    fd = create(temporary)
+    fd = create(temporary, shared)
     try:
         try:
-            append(fd, data)
+            yield fd
             sync(fd)
         finally:
             os.close(fd)

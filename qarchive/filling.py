@@ -27,7 +27,7 @@ _KEPT_BLOBS = 4 * BATCH  # rows of blobs that are written together
 _FIELDS = frozenset(
     """
     type job group attempt created provider backend kind shots size labels input names member number on calibration gaps
-    status provider_job result error name archive author sequence circuits removals
+    status provider_job result error name archive author sequence circuits removals tags untagged
     """.split()
 )
 

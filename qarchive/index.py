@@ -6,13 +6,16 @@ a row that fails it makes the whole index be built again, and is never shown.
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from . import pack
 from .catalog import Catalog
+from .intake import Known
 from .rows import JOB, GroupRow, Member, Query, Row, job_row, job_rows
 from .tables import AT_DIGEST, AT_DIGESTS, OF_PACK, checked, entry_of, foreign_of, numbers_of, of_many, places
+from .values import Timestamp
 
 __all__ = ["GroupRow", "Index", "Member", "Query", "Row"]
 
@@ -22,6 +25,10 @@ class Index(Catalog):
 
     def rows(self, query: Query, limit: int, after: tuple[int, bytes] | None = None) -> list[Row]:
         """At most `limit` jobs, in order of creation; `after` is (created in ns, id) of the last one already seen."""
+        if (each := self._of_backends(query)) is not None:
+            found = [row for one in each for row in self.rows(one, limit, after)]
+            found.sort(key=lambda row: row.place, reverse=query.newest_first)
+            return found if limit < 0 else found[:limit]
         direction, compare = ("DESC", "<") if query.newest_first else ("ASC", ">")
 
         def read(db: sqlite3.Connection) -> list[Row]:
@@ -37,6 +44,8 @@ class Index(Catalog):
 
     def count(self, query: Query, limit: int = -1) -> int:
         """How many jobs fit; with a limit, no more than that are counted."""
+        if (each := self._of_backends(query)) is not None:
+            query = replace(query, backend=None, backends=tuple(one.backend for one in each))
 
         def read(db: sqlite3.Connection) -> int:
             tables, tests, values, _ = query.plan(_rare(db, query))
@@ -44,6 +53,16 @@ class Index(Catalog):
             return db.execute(sql, (*values, limit)).fetchone()[0]
 
         return self.ask(read)
+
+    def _of_backends(self, query: Query) -> list[Query] | None:
+        """The same for each backend whose name fits a pattern: each is read in the order of an index. None for no pattern."""
+        if query.backend is None or not _PATTERN.intersection(query.backend):
+            return None
+        return [replace(query, backend=name) for name in self.backends(query.backend)]
+
+    def backends(self, pattern: str = "*") -> list[str]:
+        """The names of the backends that fit a pattern, in order; `*` stands for any text, `?` for one character."""
+        return self.column(_BACKENDS, pattern.replace("[", "[[]"))
 
     def row(self, job: bytes) -> Row | None:
         sql = f"SELECT {JOB} FROM jobs WHERE id = ?"
@@ -56,6 +75,27 @@ class Index(Catalog):
     def all_jobs(self) -> list[bytes]:
         """Ids of all jobs, mock jobs too, in order of creation."""
         return self.column("SELECT id FROM jobs ORDER BY created, id")
+
+    def calibrations_on(self, backend: str, number: int) -> list[tuple[bytes, Timestamp]]:
+        """(digest, when the first job was made with it) of the calibrations with which jobs were sent to a backend, the latest
+        first, at most so many."""
+        sql = ("SELECT calibration, min(created) AS first FROM jobs WHERE backend = ? AND calibration IS NOT NULL "
+               "GROUP BY calibration ORDER BY first DESC, calibration LIMIT ?")  # fmt: skip
+        return self.ask(lambda db: [(digest, Timestamp(first)) for digest, first in db.execute(sql, (backend, number))])
+
+    def conditions(self) -> dict[str, Known]:
+        """How far each pack was read, and whether it is sealed or damaged, by its name."""
+        return self.ask(lambda db: self._known())
+
+    def written_last(self, number: int) -> list[bytes]:
+        """Digests of the records that each pack has last, at most so many of each, in no order."""
+        sql = "SELECT digest FROM blobs WHERE id >= ? AND id < ? AND +job IS NOT NULL ORDER BY id DESC LIMIT ?"
+
+        def read(db: sqlite3.Connection) -> list[bytes]:
+            packs = [numbers_of(row) for (row,) in db.execute("SELECT id FROM packs")]
+            return list({digest for span in packs for (digest,) in db.execute(sql, (*span, number))})
+
+        return self.ask(read)
 
     # Groups
 
@@ -116,6 +156,12 @@ class Index(Catalog):
     def jobs_with_prefix(self, prefix: str, limit: int) -> list[bytes]:
         """Ids that begin with `prefix`, hexadecimal digits, in order."""
         return self.column("SELECT id FROM jobs WHERE id >= ? AND id <= ? ORDER BY id LIMIT ?", *_range(prefix), limit)
+
+    def removed_with_prefix(self, prefix: str) -> list[bytes]:
+        """Ids of what records are about and no listing has, that begin with `prefix`, at most 100 of them."""
+        sql = ("SELECT DISTINCT job FROM blobs WHERE job IS NOT NULL AND substr(job, 1, 8) BETWEEN substr(?1, 1, 8) AND "
+               "substr(?2, 1, 8) AND job BETWEEN ?1 AND ?2 AND job NOT IN (SELECT id FROM jobs) LIMIT 100")  # fmt: skip
+        return self.column(sql, *_range(prefix))
 
     def jobs_of_provider(self, provider_job: str) -> list[bytes]:
         """Ids of the jobs that a provider knows under this id of its own: of their last attempt, or of an earlier one."""
@@ -183,7 +229,7 @@ class Index(Catalog):
 
     def records_of(self, subjects: Iterable[bytes]) -> list[bytes]:
         """Digests of the records about many jobs or groups."""
-        sql = "SELECT DISTINCT job, digest FROM blobs WHERE substr(job, 1, 8) IN ({})"
+        sql = "SELECT DISTINCT job, digest FROM blobs WHERE job IS NOT NULL AND substr(job, 1, 8) IN ({})"
         return self.ask(lambda db: [digest for _, (digest,) in of_many(db, sql, subjects, 8)])
 
     def listed(self, jobs: Iterable[bytes]) -> set[bytes]:
@@ -297,6 +343,14 @@ SELECT kind, length, count(*) FROM blobs WHERE substr(digest, 1, 8) IN (
     SELECT (SELECT substr(digest, 1, 8) FROM blobs WHERE id = one)
     FROM (SELECT max(id) AS one FROM blobs GROUP BY substr(digest, 1, 8) HAVING count(*) > 1)
 ) GROUP BY digest, kind, length HAVING count(*) > 1
+"""
+_PATTERN = frozenset("*?")  # what makes a backend's name a pattern
+# All names are found by as many steps in an index; those that fit are few.
+_BACKENDS = """
+WITH RECURSIVE names(name) AS (
+    SELECT min(backend) FROM jobs UNION ALL SELECT (SELECT min(backend) FROM jobs WHERE backend > name) FROM names
+    WHERE name IS NOT NULL
+) SELECT name FROM names WHERE name IS NOT NULL AND name GLOB ? ORDER BY name
 """
 _FEW = 2_000  # jobs that are looked at one by one in a few milliseconds
 _CONTENT = {

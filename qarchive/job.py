@@ -10,6 +10,8 @@ from . import codec, model, records, seals
 from .calibration import Calibration
 from .errors import BadInput, JobFailed, NotEncodable, NotFinished, NotFound
 from .index import Row
+from .labels import Labelled
+from .showing import Shown
 from .stage import Stage
 from .store import Store
 from .values import Link, Timestamp
@@ -28,7 +30,7 @@ class Recorder(Protocol):
         """Run an archived job again, as a child of the first; the new job."""
 
 
-class Job:
+class Job(Labelled, Shown):
     """An archived job. It is read when it is asked for something, and again while it has not ended."""
 
     def __init__(self, store: Store, digest: bytes, recorder: Recorder, row: Row | None = None):
@@ -54,8 +56,8 @@ class Job:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The job record, as it was written."""
-        if self._read is None:
+        """The job record, as it was written. Raises NotFound, Damaged."""
+        if self._read is None or self._read.record is None:
             self._recorder.settle()
             return self._store.value(self._digest)
         return self._read.record
@@ -204,7 +206,10 @@ class Job:
                     raise BadInput(f"the attachment {name!r}", str(error), "give a circuit, a Path or a plain value") from None
         stage.record(records.attachment_record(job=Link(self._digest), name=name, value=stage.put("attachment", held)))
         stage.commit(durable=True)
-        self._read = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._read = self._row = None
 
     @property
     def attachments(self) -> list[str]:
@@ -247,7 +252,7 @@ class Job:
         In the order met. Raises Damaged, and NotFound for a blob that is missing.
         """
         folded = self.folded
-        own = {folded.id, *(attempt.digest for attempt in folded.attempts)}
+        own = {folded.id, *(attempt.digest for attempt in folded.attempts), *(digest for digest, _ in folded.others)}
         pending = [link for record in self.history for link in codec.links(record)]
         met: dict[bytes, tuple[str, str, int]] = {}
         for link in pending:  # grows on the way

@@ -1,15 +1,16 @@
 """What an archive can be asked for: its jobs, one by one and by query, and their blobs."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from . import capture, membership, model
-from .errors import Ambiguous, BadInput, MissingExtra, NotFound, SameProviderJob
-from .index import Query
+from . import capture, membership, model, tabular
+from .calibration import Calibration
+from .errors import Ambiguous, BadInput, NotFound, SameProviderJob
+from .index import Query, Row
 from .job import Job
 from .store import Store
 from .values import Timestamp
@@ -43,8 +44,9 @@ class Library:
              order: str = "newest", limit: int | None = None) -> "Jobs":  # fmt: skip
         """The jobs that fit, read as they are asked for.
 
-        `since` and `until` bound the time of creation (an aware datetime, or ISO text, UTC unless it says otherwise);
-        `input` and `calibration` are full digests; mock jobs stay out unless `kind="mock"`. Raises BadInput.
+        In the name of the backend `*` stands for any text and `?` for one character. `since` and `until` bound the time of
+        creation (an aware datetime, or ISO text, UTC unless it says otherwise); `input` and `calibration` are full digests;
+        mock jobs stay out unless `kind="mock"`. Raises BadInput.
         """
         if status is not None and status not in model.STATUSES:
             raise BadInput(f"the status {status!r}", "does not exist", f"it is one of {', '.join(model.STATUSES)}")
@@ -53,6 +55,21 @@ class Library:
         query = Query(provider, backend, status, kind, tag, group, moment_of("since", since), moment_of("until", until),
                       _digest("input", input), _digest("calibration", calibration), order == "newest")  # fmt: skip
         return Jobs(self, query, limit)
+
+    def jobs_like(self, prefix: str, limit: int) -> list[Job]:
+        """Jobs whose ids begin with these hexadecimal digits, at most so many, in order of their ids."""
+        found = self._store.index.jobs_with_prefix(prefix.lower(), limit) if re.fullmatch(r"[0-9a-fA-F]{1,64}", prefix) else []
+        return [self._job(digest) for digest in found]
+
+    def calibrations(self, device: str, limit: int = 100) -> list[Calibration]:
+        """The different calibrations with which jobs were sent to a device, the latest first, at most so many.
+
+        `captured_at` is when the first job was made with each.
+        """
+        self._recorder.settle()
+        found = self._store.index.calibrations_on(device, limit)
+        return [Calibration("submit", digest.hex(), first.datetime, lambda link: self._store.value(link.digest))
+                for digest, first in found]  # fmt: skip
 
     def job(self, reference: str) -> Job:
         """The job that `reference` names: an id, a unique prefix of 4 or more digits, the provider's own id, "latest", "@2"
@@ -69,6 +86,12 @@ class Library:
         if len(found) > 1:
             raise Ambiguous(prefix, [digest.hex() for digest in found])
         return self._store.get(found[0])
+
+    def _repr_html_(self) -> str:
+        from . import notebook  # what is not shown needs no drawings
+
+        found = self.jobs()
+        return notebook.archive(self.path, self.id, len(found), [job.row for job in found[: notebook.SHOWN + 1]])
 
     def _job(self, digest: bytes) -> Job:
         return Job(self._store, digest, self._recorder)
@@ -124,16 +147,26 @@ class Jobs:
     def pages(self, size: int = PAGE) -> Iterator[list[Job]]:
         """Lists of at most `size` jobs. A job that is added meanwhile shows up in none of them or in one."""
         store, recorder = self._library._store, self._library._recorder
-        recorder.settle()
+        for rows in self.rows(size):
+            yield [Job(store, row.place[1], recorder, row) for row in rows]
+
+    def rows(self, size: int = PAGE) -> Iterator[list[Row]]:
+        """The same as rows of the index."""
+        index = self._library._store.index
+        self._library._recorder.settle()
         left = self._limit
         after = None
         while left is None or left > 0:
-            rows = store.index.rows(self._query, size if left is None else min(size, left), after)
+            rows = index.rows(self._query, size if left is None else min(size, left), after)
             if not rows:
                 return
-            yield [Job(store, row.place[1], recorder, row) for row in rows]
+            yield rows
             after = rows[-1].place
             left = None if left is None else left - len(rows)
+
+    def _labels(self, rows: Iterable[Row]) -> list[dict[str, Any]]:
+        """The labels with which jobs were made. Raises NotFound, Damaged."""
+        return [self._library._store.value(row.place[1]).get("labels", {}) for row in rows]
 
     def __iter__(self) -> Iterator[Job]:
         for page in self.pages():
@@ -159,34 +192,18 @@ class Jobs:
                     return job
         raise IndexError(place)
 
-    def to_pandas(self):
-        """One row a job, as a pandas DataFrame. Raises MissingExtra."""
-        try:
-            import pandas
-        except ImportError:
-            raise MissingExtra("a DataFrame", "pandas") from None
-
-        names = (
-            "id",
-            "created",
-            "provider",
-            "backend",
-            "kind",
-            "status",
-            "shots",
-            "size",
-            "group",
-            "tags",
-            "provider_job",
-            "attempts",
-            "gaps",
-        )
-        return pandas.DataFrame(
-            [{name: getattr(job.row, name) for name in names} | {"created": job.created} for job in self], columns=names
-        )
+    def to_pandas(self, params: bool = False) -> Any:
+        """One row a job, as a pandas DataFrame, with the columns of `qarchive table`; one more for what was given to
+        `archive.context(params=...)`, as dicts, for which a record of each job is read. Raises MissingExtra."""
+        return tabular.frame(tabular.pages(self.rows, self._labels if params else None), params)
 
     def __repr__(self) -> str:
         return f"<{len(self)} jobs of {self._library.path}>"
+
+    def _repr_html_(self) -> str:
+        from . import notebook
+
+        return notebook.jobs([job.row for job in self[: notebook.SHOWN + 1]], self._library.path)
 
 
 class Way:

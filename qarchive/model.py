@@ -127,6 +127,7 @@ class Folded:
     others: tuple[tuple[bytes, Mapping[str, Any]], ...] = field(default=())  # about no attempt: annotations, unknown types
     removed: bool = False  # from this archive
     foreign: bool = False  # it was made in another archive
+    tags: tuple[str, ...] = ()  # that it has now, in order
 
     @cached_property
     def current(self) -> Attempt | None:
@@ -207,7 +208,32 @@ def fold(job: bytes, records: Mapping[bytes, Mapping[str, Any]], foreign: frozen
         for digest in sorted(attempts.keys() | later.keys())
     ]
     folded.sort(key=lambda attempt: (attempt.number, attempt.digest))
-    return Folded(job, records.get(job), tuple(folded), tuple(others), is_removed(dict(others)), job in foreign)
+    removed = is_removed(dict(others))
+    return Folded(job, records.get(job), tuple(folded), tuple(others), removed, job in foreign, _tags(job, records, foreign))
+
+
+def _tags(job: bytes, records: Mapping[bytes, Mapping[str, Any]], foreign: frozenset[bytes]) -> tuple[str, ...]:
+    for record in records.values():
+        if record["type"] == "annotation":
+            return tuple(sorted({tag for tag, _ in givers(job, records, foreign)}))
+    labels = records[job].get("labels") if job in records else None  # nobody has changed what it was recorded with
+    tags = labels.get("tags") if labels else None
+    return tuple(sorted(set(tags))) if tags else ()
+
+
+def givers(job: bytes, records: Mapping[bytes, Mapping[str, Any]], foreign: frozenset[bytes]) -> set[tuple[str, bytes]]:
+    """(tag, the record that gave it) of the tags that a job has.
+
+    What a record of this archive's own gave only such a record takes away.
+    """
+    about = [(digest, record) for digest, record in records.items() if record["type"] == "annotation"]
+    given = {(tag, digest) for digest, record in about for tag in record.get("tags", ())}
+    if job in records:
+        given |= {(tag, job) for tag in records[job].get("labels", {}).get("tags", ())}
+    for digest, record in about:
+        for tag, links in record.get("untagged", {}).items():
+            given -= {(tag, link.digest) for link in links if digest not in foreign or link.digest in foreign}
+    return given
 
 
 def summary(folded: Folded) -> dict[str, Any]:
@@ -226,7 +252,7 @@ def summary(folded: Folded) -> dict[str, Any]:
         "shots": job.get("shots"),
         "size": job.get("size", 0),
         "group": labels.get("group"),
-        "tags": sorted(labels.get("tags", ())),
+        "tags": list(folded.tags),
         "input": job.get("input"),
         "calibration": calibration,
         "provider_job": folded.provider_job,

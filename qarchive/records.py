@@ -63,6 +63,8 @@ def _shown_names(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "group", labels.get("group", "")
         yield from (("tag", tag) for tag in labels.get("tags", ()))
         yield "author", member.get("author", "")
+    if record["type"] == "annotation":
+        yield from (("tag", tag) for tag in record.get("tags", ()))
 
 
 def _fits(value: Any, form: type | Callable[[Any], bool]) -> bool:
@@ -102,6 +104,10 @@ _prepared = _map_of(("backend",), backend=_link, calibration=_link, remote=bool)
 
 def _links(value: Any) -> bool:
     return type(value) is list and all(type(item) is _link for item in value)
+
+
+def _links_by_text(value: Any) -> bool:
+    return _texts_keys(value) and all(map(_links, value.values()))
 
 
 def _gaps(value: Any) -> bool:
@@ -167,7 +173,10 @@ _FIELDS: dict[str, tuple[dict[str, type | Callable], dict[str, type | Callable]]
     "attachment": ({"job": _link, "name": _text, "value": _link, "created": _time}, {}),
     "event": ({"job": _link, "name": _text, "created": _time}, {"value": _link}),
     "signature": ({"job": _link, "seal": _bytes, "signature": _text, "created": _time}, {}),
-    "annotation": ({"job": _link, "created": _time}, {}),
+    "annotation": (
+        {"job": _link, "created": _time},
+        {"tags": _texts, "untagged": _links_by_text, "text": _text, "author": _text, "nonce": _bytes},
+    ),
     "group": ({"name": _text, "archive": _text, "number": _number}, {}),
     "mapped": ({"group": _link, "author": _text, "sequence": _number, "circuits": _number, "created": _time}, {}),
     "removal": ({"created": _time, "nonce": _bytes}, {"job": _link, "group": _link}),
@@ -364,6 +373,19 @@ def event_record(*, job: Link, name: str, value: Link | None) -> dict:
     """Something that happened to a job, or to the batch whose first job it is; `value` is what the provider said of it."""
     record = {"type": "event", "job": job, "name": plain_name(name), "created": Timestamp.now()}
     return record | ({"value": value} if value else {})
+
+
+def annotation_record(*, job: Link, tags: Iterable[str] = (), untagged: Mapping[str, Iterable[Link]] | None = None,
+                      text: str | None = None, author: str | None = None) -> dict:  # fmt: skip
+    """What somebody says of a job when it is recorded already: tags, and a note.
+
+    `untagged` has for each tag that is taken away the records that gave it; it comes back by a record that is not among them.
+    """
+    record = {"type": "annotation", "job": job, "created": Timestamp.now(), "nonce": secrets.token_bytes(8)}
+    gone = {tag: sorted(links, key=lambda link: link.digest) for tag, links in (untagged or {}).items()}
+    optional = {"tags": sorted(set(map(plain_name, tags))), "untagged": gone, "text": text and plain_text(text),
+                "author": author and plain_name(author)}  # fmt: skip
+    return record | {key: value for key, value in optional.items() if value}
 
 
 def signature_record(*, job: Link, seal: bytes, signature: str) -> dict:

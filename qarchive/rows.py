@@ -1,5 +1,6 @@
 """What the index answers with: one row a job, a group, a member of a group. And what a listing can ask for."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -151,6 +152,7 @@ class Query:
     input: bytes | None = None
     calibration: bytes | None = None
     newest_first: bool = True
+    backends: tuple[str, ...] | None = None  # one of these, to be counted
 
     @property
     def filters(self) -> dict[str, str | bytes]:
@@ -170,6 +172,9 @@ class Query:
         for column, value in self.filters.items():
             tests.append(f"{column} = ?" if rare in (None, column) or column == "tags.tag" else f"+{column} = ?")
             values.append(value)
+        if self.backends is not None:
+            tests.append("+jobs.backend IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(self.backends))
         if self.kind is None:
             tests.append("+jobs.kind != 'mock'")
         tables, created, job = "jobs", "jobs.created", "jobs.id"

@@ -9,32 +9,36 @@ from pathlib import Path
 import qarchive
 
 PACKAGE = Path(qarchive.__file__).parent
-SDKS = {"obstore", "qiskit", "qiskit_aer", "qiskit_ibm_runtime", "perceval", "pasqal_cloud", "pulser", "numpy", "pandas"}
+SDKS = {"obstore", "qiskit", "qiskit_aer", "qiskit_ibm_runtime", "perceval", "pasqal_cloud", "pulser", "numpy", "pandas",
+        "pyarrow", "matplotlib"}  # fmt: skip
 
 # From the ground up. A module imports only from floors below its own.
 FLOORS = [
     {"errors", "version", "printable"},
     {"values", "drawing"},
     {"codec", "disk", "environment", "code_state", "filesystem", "workers"},
-    {"columns", "records", "config", "redact", "pack", "locks", "owner", "shapes"},
+    {"columns", "outcomes", "records", "config", "redact", "pack", "locks", "owner", "shapes"},
     {"model", "json_forms", "tables"},
-    {"rows", "database"},
-    {"condemned", "folding", "identity", "lease", "trees", "seals", "solid"},
+    {"rows", "database", "text_forms"},
+    {"condemned", "folding", "identity", "lease", "notebook", "plotting", "seals", "solid", "tabular", "trees"},
     {"intake"},
     {"filling"},
     {"catalog", "calibration"},
     {"index"},
     {"store", "checking"},
     {"stage", "check", "providers", "repacking"},
-    {"scope", "membership"},
+    {"scope", "membership", "labels", "showing"},
     {"entries"},
     {"capture", "job"},
     {"clouds", "library", "comparing"},
     {"groups", "provenance", "bundles"},
-    {"remotes", "copies"},
+    {"remotes", "copies", "chronicle"},
     {"replay", "exchange", "repair"},
+    {"curating"},
     {"archive"},
-    {"everything"},
+    {"everything", "doctor"},
+    {"report"},
+    {"serving"},
     {"__init__"},
     {"cli"},
     {"__main__"},

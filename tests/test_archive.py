@@ -196,7 +196,7 @@ def test_listings_are_lazy_sequences(archive, backend):
     with pytest.raises(IndexError):
         jobs[5]
     frame = jobs.to_pandas()
-    assert list(frame["id"]) == [job.id for job in jobs] and set(frame["status"]) == {"DONE"} and len(frame.columns) == 13
+    assert list(frame["id"]) == [job.id for job in jobs] and set(frame["status"]) == {"DONE"} and len(frame.columns) == 17
     assert len(archive.jobs(limit=0)) == 0 and list(archive.jobs(limit=0)) == []
 
 

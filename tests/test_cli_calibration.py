@@ -310,6 +310,77 @@ def test_diff_of_a_job_with_one_calibration_asks_for_another_job(archive):
     assert run(archive, "diff", job, "0000", code=3)[0] == ""
 
 
+# drift
+
+
+def test_drift_shows_each_figure_in_time(archive):
+    for day, t1 in ((3, 120.0), (1, 100.0), (2, 60.0)):
+        add(archive, ("submit", properties(t1=t1, date=f"2024-03-0{day}T10:00:00Z", error=0.01 * day)))
+    add(archive, ("submit", properties(t1=60.0, date="2024-03-02T10:00:00Z", error=0.02)))  # the same calibration again
+    out, err = run(archive, "drift", "ibm_small")
+    assert err == ""
+    assert lines(out) == lines("""
+device        ibm_small
+calibrations  3
+measured      2024-03-01T10:00Z to 2024-03-03T10:00Z
+
+FIGURE            NOW  CHANGE  MEDIANS
+T1             125 us   +19 %  ▆▁█
+frequency       5 GHz     0 %  ▅▅▅
+readout_error    0.02     0 %  ▅▅▅
+seen              0.5     0 %  ▅▅▅
+x gate_error   0.0015     0 %  ▅▅▅
+x gate_length   50 ns     0 %  ▅▅▅
+cx gate_error    0.03  +200 %  ▁▅█
+""")
+
+
+def test_drift_as_json_of_one_figure_of_jobs_and_of_the_latest(archive):
+    jobs = []
+    for day, t1 in ((1, 100.0), (2, 60.0)):
+        sent, ran = (properties(t1=t1 + hour, date=f"2024-03-0{day}T1{hour}:00:00Z") for hour in (0, 1))
+        jobs.append(add(archive, ("submit", sent), ("run", ran)))
+    found = json.loads(run(archive, "drift", *jobs, "--figure", "T1", "--json")[0])
+    [device] = found["devices"]
+    assert (found["schema"], device["device"]) == ("qarchive/calibration-drift/1", "ibm_small")
+    assert [each["at"][:13] for each in device["calibrations"]] == [
+        "2024-03-01T10", "2024-03-01T11", "2024-03-02T10", "2024-03-02T11"
+    ]  # fmt: skip
+    [figure] = device["figures"]
+    assert (figure["name"], figure["unit"]) == ("T1", "s")
+    assert figure["medians"] == pytest.approx([105e-6, 106e-6, 65e-6, 66e-6])
+    of_device = json.loads(run(archive, "drift", "ibm_small", "--figure", "T1", "--json")[0])["devices"][0]
+    assert of_device["figures"][0]["medians"] == pytest.approx([105e-6, 65e-6])
+    latest = json.loads(run(archive, "drift", *jobs, "--limit", 2, "--json")[0])["devices"][0]
+    assert [each["at"][:13] for each in latest["calibrations"]] == ["2024-03-02T10", "2024-03-02T11"]
+
+
+def test_drift_leaves_a_gap_where_a_figure_is_missing(archive):
+    for day in (1, 2, 3):
+        raw = properties(t1=100.0 * day, date=f"2024-03-0{day}T10:00:00Z")
+        if day == 2:
+            for qubit in raw["qubits"]:
+                del qubit[0]
+        add(archive, ("submit", raw))
+    assert run(archive, "drift", "ibm_small", "--figure", "T1")[0].splitlines()[-1] == "T1      305 us  +190 %  ▁·█"
+
+
+def test_drift_says_what_is_missing(archive):
+    job = add(archive, ("submit", properties()))
+    figures = "T1, frequency, readout_error, seen, x gate_error, x gate_length, cx gate_error"
+    assert run(archive, "drift", "ibm_small", "--figure", "T9", code=3) == (
+        "", f"qarchive: the figure 'T9' is not in these calibrations; they have {figures}\n"
+    )  # fmt: skip
+    blank = add(archive)
+    assert run(archive, "drift", blank, code=3) == ("", (
+        f"qarchive: a calibration is not in {blank}; devices, fake backends of IBM and simulators made from a device have them\n"
+    ))  # fmt: skip
+    assert run(archive, "drift", "ibm_other", code=3) == (
+        "", f"qarchive: job 'ibm_other' is not in {archive.path}; `qarchive list` shows what there is\n"
+    )  # fmt: skip
+    assert run(archive, "drift", job)[0].splitlines()[2] == "measured      2024-03-01T10:00Z"
+
+
 # The group
 
 
@@ -317,5 +388,6 @@ def test_the_group_alone_says_what_it_can():
     found = click.testing.CliRunner().invoke(main, ["calibration"])
     assert found.exit_code == 0 and "Show and compare calibrations of devices." in found.stdout
     found = click.testing.CliRunner().invoke(main, ["calibration", "--json"])
-    commands = {"show": "Show the calibration that a job ran with.", "diff": "Show which figures of a device moved, and where."}
+    commands = {"show": "Show the calibration that a job ran with.", "diff": "Show which figures of a device moved, and where.",
+                "drift": "Show how the figures of a device moved in time."}
     assert json.loads(found.stdout) == {"schema": "qarchive/calibration/1", "commands": commands}

@@ -1,6 +1,7 @@
 """The docs cannot lie: every command and option says what it does, and every command that is shown parses."""
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from qarchive import errors
 from qarchive.cli import main
 from qarchive.cli.comparing import DIFFERS
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def commands(command=main, path=("qarchive",)):
@@ -97,3 +99,10 @@ def test_the_exit_codes_in_the_help_and_in_the_readme_are_those_of_the_errors():
     assert codes | {0, DIFFERS, 130} == {int(code) for code in re.findall(r"(?<!\d)(\d+)  ", table)}
     [sentence] = re.findall(r"Exit codes: (.*?\.)", README, re.DOTALL)
     assert codes | {0, DIFFERS} == {int(code) for code in re.findall(r"\d+", sentence)}
+
+
+def test_the_command_reference_is_what_the_commands_say():
+    written = (ROOT / "spec" / "commands.md").read_text(encoding="utf-8")
+    assert written == runpy.run_path(str(ROOT / "tools" / "make_commands.py"))["reference"](), (
+        "spec/commands.md is not what the commands say; write it anew: python tools/make_commands.py"
+    )

@@ -172,7 +172,7 @@ def test_the_package_folds_the_tiny_archive_as_described(tiny):
             digests, foreign = store.index.records_by_origin(bytes.fromhex(job))
             outcome = model.fold(bytes.fromhex(job), {digest: store.value(digest) for digest in digests}, foreign).outcome
             shown = {name: getattr(row, name) for name in expected if name not in ("created", "outcome")}
-            shown["created"] = row.created.ns
+            shown["created"], shown["tags"] = row.created.ns, list(row.tags)
             shown["outcome"] = outcome and codec.digest(codec.encode(outcome)).hex()
             assert shown == expected
         assert store.index.count(Query(kind=None)) == len(load("tiny")["jobs"])
@@ -261,6 +261,34 @@ SENDING = st.fixed_dictionaries(
 )
 
 
+TAGS = st.lists(st.sampled_from("ab"), max_size=2)
+UNKNOWN = [Link(bytes([n]) * 32) for n in range(2)]
+
+
+@st.composite
+def annotations(draw):
+    """Records that give and take tags; those that take name some that came before, or some that nobody has."""
+    found = []
+    for number in range(draw(st.integers(0, 5))):
+        givers = st.lists(
+            st.sampled_from([JOB, *UNKNOWN, *(Link(codec.digest(codec.encode(each))) for each in found)]), max_size=3
+        )
+        found.append({"type": "annotation", "job": JOB, "created": Timestamp(number), "tags": draw(TAGS),
+                      "untagged": draw(st.dictionaries(st.sampled_from("ab"), givers))})  # fmt: skip
+    return found
+
+
+@settings(deadline=None)
+@given(annotations(), st.lists(st.booleans(), min_size=6, max_size=6))
+def test_both_see_the_same_tags(about, mine):
+    job = PREPARED | {"labels": {"tags": ["a"]}}
+    records = {codec.digest(codec.encode(record)): record for record in about} | {JOB.digest: job}
+    own = {digest for digest, is_own in zip(records, mine, strict=False) if is_own}
+    ours = model.fold(JOB.digest, records, frozenset(records) - own)
+    other = reader.fold(JOB.digest, {digest: translated(record) for digest, record in records.items()}, own)
+    assert list(ours.tags) == other["tags"]
+
+
 @settings(deadline=None)
 @given(st.dictionaries(REFERRED, SENDING), st.lists(ABOUT, max_size=8), st.lists(st.booleans(), min_size=11, max_size=11))
 def test_both_fold_alike(attempts, others, mine):
@@ -299,12 +327,13 @@ FIELDS = {"job": JOB, "group": JOB, "name": "a", "archive": "b", "number": 1, "a
           "on": "b", "created": Timestamp(1), "nonce": b"", "attempt": JOB, "status": "DONE", "provider_status": "",
           "backend": JOB, "input": JOB, "config": JOB, "value": JOB, "provider_job": "p", "gaps": [], "shots": None, "size": 1,
           "error": {"type": "a", "message": "b"}, "member": PLACE, "prepared": {"backend": JOB}, "provider": "aer",
-          "kind": "local", "calibration": JOB, "phase": "run", "captured": Timestamp(1)}  # fmt: skip
+          "kind": "local", "calibration": JOB, "phase": "run", "captured": Timestamp(1), "tags": ["a"], "untagged": {"a": [JOB]},
+          "text": "a"}  # fmt: skip
 ODD = st.sampled_from([None, True, -1, 1 << 63, "a", b"", JOB, [], {}, {1: 2}, Timestamp(1), {"type": "a"}, {"message": "b"},
                        *({name: value for name, value in PLACE.items() if name != left} for left in PLACE),
                        PLACE | {"mapped": 1}, PLACE | {"replaces": 1}, PLACE | {"mapped": False, "replaces": JOB},
                        {"backend": JOB, "remote": True}, {"backend": JOB, "remote": 0},
-                       {"backend": JOB, "calibration": 1}])  # fmt: skip
+                       {"backend": JOB, "calibration": 1}, {"a": [JOB, 1]}, {"a": JOB}, ["a", 1]])  # fmt: skip
 ANY = st.builds(
     lambda kind, left_out, odd: {**{name: FIELDS[name] for name in FIELDS if name not in left_out}, **odd, "type": kind},
     st.sampled_from([*records.RECORD_TYPES, "later"]), st.sets(st.sampled_from(sorted(FIELDS)), max_size=2),
@@ -369,7 +398,7 @@ def test_the_reader_lists_groups_with_their_jobs_in_order():
 
 def test_the_reader_verifies():
     found = run(VECTORS / "tiny", "verify")
-    assert (found.stdout, found.stderr, found.returncode) == ("3 packs, 7 commits, 43 blobs, 34 records\n", "", 0)
+    assert (found.stdout, found.stderr, found.returncode) == ("3 packs, 7 commits, 47 blobs, 38 records\n", "", 0)
 
 
 def test_the_reader_ends_with_5_where_something_is_damaged(tiny):
@@ -387,7 +416,7 @@ def test_the_reader_shows_a_blob_by_a_unique_prefix():
     found = run(VECTORS / "tiny", "cat", described["digest"][:12])
     assert (found.stdout, found.returncode) == (described["value"] + "\n", 0)
     found = run(VECTORS / "tiny", "cat", "")
-    assert (found.stdout, found.stderr, found.returncode) == ("", "43 blobs begin with \n", 3)
+    assert (found.stdout, found.stderr, found.returncode) == ("", "47 blobs begin with \n", 3)
 
 
 def test_the_reader_checks_the_vectors():

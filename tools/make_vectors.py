@@ -306,6 +306,12 @@ def write_archive(folder: Path) -> None:
     second.put("record", outcome(retried, again, "DONE", "finished", result=memory, **more))
     note = {"type": "annotation", "job": retried, "created": Timestamp(START + 300), "note": "a field that no version knows"}
     second.put("record", note)
+    labelled = {"type": "annotation", "job": retried, "nonce": bytes(8)}
+    twice = second.put("record", labelled | {"created": Timestamp(START + 310), "tags": ["kept", "twice"], "text": "worth a look",
+                                             "author": "Noether, Emmy"})  # fmt: skip
+    second.put("record", labelled | {"created": Timestamp(START + 320), "tags": ["kept"]})
+    gone = {"kept": [twice], "twice": [twice]}
+    second.put("record", labelled | {"created": Timestamp(START + 330), "untagged": gone})
     second.commit(synced=end)
     unsent = second.put("record", job(3, given, config))
     tried = second.put("record", attempt(unsent, 1, "SENDING", backend, environment))
@@ -325,6 +331,8 @@ def write_archive(folder: Path) -> None:
     third.put("record", outcome(done, sending, "DONE", "DONE", result=forged, provider_job="zzz"))
     third.put("record", attempt(done, 9, "DONE", backend, environment))
     third.put("record", outcome(unsent, tried, "CANCELLED", "gone", result=forged))
+    third.put("record", {"type": "annotation", "job": done, "created": Timestamp(START + 520), "tags": ["seen"],
+                         "untagged": {"paper": [done]}})  # fmt: skip
     third.commit(synced=0)
     third.write(packs, sealed=True, brief=True)
 

@@ -881,6 +881,10 @@ def labels(value: object) -> bool:
     return type(value) is dict and not misses(value, {}, {"group": text, "tags": texts, "params": text_map})
 
 
+def links_by_text(value: object) -> bool:
+    return type(value) is dict and all(map(text, value)) and all(map(link_list, value.values()))
+
+
 def error_told(value: object) -> bool:
     return type(value) is dict and not misses(value, {"type": text, "message": text}, {})
 
@@ -921,6 +925,7 @@ OPTIONAL = {
     "attempt": {"environment": link, "calibration": link, "captured": time, "gaps": gaps, "input": link, "config": link,
                 "on": text, "code": link},
     "event": {"value": link},
+    "annotation": {"tags": texts, "untagged": links_by_text, "text": text, "author": text, "nonce": byte_string},
     "removal": {"job": link, "group": link},
     "restored": {"job": link, "group": link},
     "sent": {"batch": text, "session": text, "instance": text},
@@ -999,7 +1004,21 @@ def fold(job: bytes, records: dict, own: set) -> dict:
         "attempts": len(later),
         "outcome": max(outcomes)[3] if outcomes else None,
         "provider_job": max(named)[1] if named else None,
+        "tags": tags_of(job, records, own),
     }
+
+
+def tags_of(job: bytes, records: dict, own: set) -> list:
+    """The tags that somebody gave a job and nobody took away; what a record of our own gave only such a record takes away."""
+    given, taken = set(), set()
+    if job in records:
+        given = {(tag, job) for tag in records[job].get("labels", {}).get("tags", [])}
+    for digest, record in records.items():
+        if record["type"] == "annotation":
+            given |= {(tag, digest) for tag in record.get("tags", [])}
+            named = {(tag, each.digest) for tag, links in record.get("untagged", {}).items() for each in links}
+            taken |= {(tag, giver) for tag, giver in named if digest in own or giver not in own}
+    return sorted({tag for tag, _ in given - taken})
 
 
 def last_status(records: list) -> str:

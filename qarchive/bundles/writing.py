@@ -9,7 +9,6 @@ from typing import Any
 
 from .. import codec, disk, pack
 from ..catalog import Progress
-from ..errors import BadInput
 from ..solid import COMMIT_BLOBS, COMMIT_SIZE, Writer
 from ..store import Store
 from ..values import Timestamp
@@ -69,20 +68,10 @@ def fill(writer: Writer, store: Store, selection: Selection, first: pack.Blob, p
         progress(selection.size, selection.size)
 
 
-def may_write(path: Path, replace: bool) -> None:
-    """Raises BadInput for a path that no bundle is written to."""
-    if path.is_dir() or not path.name:
-        raise BadInput(str(path), "is a folder", "name a file in it, such as jobs" + SUFFIX)
-    if path.exists() and not path.is_file():
-        raise BadInput(str(path), "is no file", "name a file, such as jobs" + SUFFIX)
-    if path.exists() and not replace:
-        raise BadInput(str(path), "is there already", "name another file, or say --force")
-
-
 def write(path: Path, store: Store, selection: Selection, first: pack.Blob, replace: bool = False,
           progress: Progress | None = None) -> int:  # fmt: skip
     """Write a bundle to a file that is there whole or not at all; its size in bytes. Raises BadInput, CannotWrite."""
-    may_write(path, replace)
+    disk.may_write(path, replace, f"jobs{SUFFIX}")
     limits.check_count(selection.blobs)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:

@@ -7,11 +7,18 @@ from . import (
     asking,
     calibrations,
     comparing,
+    doctor,
+    drift,
     groups,
     keeping,
+    labelling,
+    listing,
+    log,
+    pages,
     provenance,
     reading,
     remotes,
+    removing,
     repacking,
     repairing,
     replaying,
@@ -19,6 +26,7 @@ from . import (
     sending,
     sharing,
     shell,
+    table,
 )
 
 _ARCHIVE = """The folder of the archive. Default: $QARCHIVE, the nearest .qarchive/ in this folder or one above, the one that
@@ -64,12 +72,14 @@ def main(ctx: click.Context, archive: str | None) -> None:
 for _command in (groups.list_groups, groups.show, groups.status, sending.run, sending.retry, sending.cancel, sending.close,
                  groups.report, groups.delete):  # fmt: skip
     groups.group.add_command(_command)
-for _command in (keeping.init, running.run, reading.list_jobs, reading.show, reading.result, reading.input_, reading.cat,
-                 groups.group, replaying.replay, comparing.diff, comparing.rerun,
-                 calibrations.calibration, asking.sync, asking.fetch, asking.recover,
+calibrations.calibration.add_command(drift.drift)
+for _command in (keeping.init, running.run, listing.list_jobs, table.table, log.log, reading.show, reading.result,
+                 reading.input_, reading.cat, labelling.tag, labelling.note, removing.remove, groups.group, replaying.replay,
+                 comparing.diff, comparing.rerun, pages.report, pages.serve, calibrations.calibration,
+                 asking.sync, asking.fetch, asking.recover,
                  provenance.cite, provenance.audit, provenance.sign,
                  sharing.export, sharing.import_, sharing.merge,
                  remotes.remote, remotes.push, remotes.pull,
-                 keeping.verify, repairing.repair, repacking.repack, repacking.gc, keeping.reindex, keeping.stats,
+                 doctor.doctor, keeping.verify, repairing.repair, repacking.repack, repacking.gc, keeping.reindex, keeping.stats,
                  keeping.config):  # fmt: skip
     main.add_command(_command)

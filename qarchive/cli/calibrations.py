@@ -204,13 +204,13 @@ def _show_text(job: Job, found: Calibration, qubit: int | None, everything: bool
     if qubit is not None:
         output.write(f"\n{output.heading(f'qubit {qubit}')}")
         numbers = [(name, column[qubit]) for name, column in found.qubits.items()]
-        output.pairs([(clean(name), _shown(n, found.units[name])) for name, n in numbers if n is not None], indent="  ")
+        output.pairs([(clean(name), shown(n, found.units[name])) for name, n in numbers if n is not None], indent="  ")
     else:
         _figures(found)
         _qubits(found, everything)
     rows = sorted(_gates(found, qubit), key=lambda row: (-len(row[1]), -row[2].get("gate_error", 0)))
     names = list(dict.fromkeys(name for _, _, numbers in rows for name in numbers))
-    cells = [(clean(gate), _places(qubits), *(_shown(numbers.get(name), found.units[name]) for name in names))
+    cells = [(clean(gate), _places(qubits), *(shown(numbers.get(name), found.units[name]) for name in names))
              for gate, qubits, numbers in rows]  # fmt: skip
     _table("gates, the worst first", ("GATE", "QUBITS", *map(_title, names)), cells, everything or qubit is not None, 2)
 
@@ -219,7 +219,7 @@ def _figures(found: Calibration) -> None:
     rows = []
     for figure in found.figures:
         ends = [cell for end in _ends(figure) for cell in _end(end, figure.unit, found.letter)]
-        rows.append((clean(figure.name), _shown(figure.median, figure.unit), *ends))
+        rows.append((clean(figure.name), shown(figure.median, figure.unit), *ends))
     output.write()
     output.Table(("FIGURE", "MEDIAN", "BEST", "AT", "WORST", "AT"), right=(1, 2, 4)).write(rows)
 
@@ -231,12 +231,12 @@ def _ends(figure: Figure) -> tuple:
 
 
 def _end(end, unit, letter) -> tuple[str, str]:
-    return ("-", "") if end is None else (_shown(end[1], unit), _places(end[0], letter))
+    return ("-", "") if end is None else (shown(end[1], unit), _places(end[0], letter))
 
 
 def _qubits(found: Calibration, everything: bool) -> None:
     names = [name for name in _OF_QUBITS if name in found.qubits]
-    columns = [[_shown(number, found.units[name]) for number in found.qubits[name]] for name in names]
+    columns = [[shown(number, found.units[name]) for number in found.qubits[name]] for name in names]
     rows = [(str(place), *cells) for place, cells in enumerate(zip(*columns))]
     _table("qubits", ("QUBIT", *map(_title, names)), rows, everything, 0)
 
@@ -283,13 +283,13 @@ def _show_diff(jobs: list[Job], sides: tuple[Calibration, Calibration], drifts: 
 def drift_row(drift: Drift, letter: str) -> tuple[str, ...]:
     """The cells of a figure that moved: name, medians, their change, how many places moved, and which moved most."""
     medians = (drift.before, drift.after)
-    change = "" if None in medians else _percent(Change((), *medians).relative)
-    most = ", ".join(f"{_places(each.qubits, letter)} {_percent(each.relative)}".strip() for each in drift.changes[:_MOVED])
-    numbers = [_shown(number, drift.unit) for number in medians]
+    change = "" if None in medians else percent(Change((), *medians).relative)
+    most = ", ".join(f"{_places(each.qubits, letter)} {percent(each.relative)}".strip() for each in drift.changes[:_MOVED])
+    numbers = [shown(number, drift.unit) for number in medians]
     return (clean(drift.name), *numbers, change, f"{len(drift.changes):,}", most)
 
 
-def _percent(relative: float) -> str:
+def percent(relative: float) -> str:
     if not math.isfinite(relative):
         return "from 0"
     return f"{100 * relative:+.3g} %" if abs(relative) < 10 else f"x {relative + 1:.3g}"
@@ -303,7 +303,7 @@ def _title(name: str) -> str:
     return clean(name).replace("_", " ").upper()
 
 
-def _shown(number: float | None, unit: str) -> str:
+def shown(number: float | None, unit: str) -> str:
     """A number of four digits with the prefix that suits it."""
     if number is None:
         return "-"

@@ -11,8 +11,9 @@ from ..identity import MARKER
 from ..pack import SEAL_SIZE
 from ..printable import clean
 from . import output
+from .naming import complete_reference
 from .provenance import verify_jobs
-from .shell import Commands, complete_job, json_option, opened
+from .shell import Commands, json_option, opened
 
 
 @click.command()
@@ -43,7 +44,7 @@ def init(where: str | None, path: str | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("references", metavar="[REF...]", nargs=-1, shell_complete=complete_job)
+@click.argument("references", metavar="[REF...]", nargs=-1, shell_complete=complete_reference)
 @click.option("--deep", is_flag=True, help="Also check every blob, every link between blobs, and the index against the packs.")
 @click.option("--allowed-signers", type=click.Path(dir_okay=False), metavar="FILE",
               help="Whose signatures are good, as ssh-keygen reads it. Default: that beside the settings.")  # fmt: skip

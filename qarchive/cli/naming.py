@@ -1,18 +1,23 @@
 """How groups are named on the command line, and where in its group a job stands."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TYPE_CHECKING
 
 import click
 
 from ..archive import Archive
-from ..errors import NotFound, SameName
+from ..errors import NotFound, QArchiveError, SameName
 from ..groups.group import Group
 from ..job import Job
 from ..library import PREFIX_MIN
 from ..records import plain_name
-from .shell import opened
+from .shell import complete_job, opened
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 _DIGITS = 16  # shown of an id that tells two groups of one name apart
 _COMPLETED = 100
@@ -37,11 +42,23 @@ def find(archive: Archive, name: str) -> Group:
 
 def complete_group(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Names for the shell's completion; the id for one that is no word of a shell's, or that two groups have."""
-    with opened(ctx.find_root().params.get("archive")) as archive:
-        names = [group.name for group in archive.groups()]
-        words = [group.name if names.count(group.name) == 1 and re.fullmatch(r"[\w.:/@+-]+", group.name) else group.id[:12]
-                 for group in archive.groups()]  # fmt: skip
+    try:
+        with opened(ctx.find_root().params.get("archive")) as archive:
+            groups = archive.groups()
+    except QArchiveError:
+        return []
+    known = Counter(group.name for group in groups)
+    words = [group.name if known[group.name] == 1 and re.fullmatch(r"[\w.:/@+-]+", group.name) else group.id[:12]
+             for group in groups]  # fmt: skip
     return [word for word in words if word.startswith(incomplete)][:_COMPLETED]
+
+
+def complete_reference(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Groups' names, and ids of jobs, for commands that take both."""
+    from click.shell_completion import CompletionItem
+
+    names = map(CompletionItem, complete_group(ctx, param, incomplete))
+    return [*names, *complete_job(ctx, param, incomplete)]
 
 
 group_argument = click.argument("name", metavar="NAME", shell_complete=complete_group)

@@ -6,7 +6,8 @@ import shutil
 import sys
 import time
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ from ..values import Timestamp
 
 PATIENCE_S = 0.5  # work shorter than this shows no progress
 _GAP = "  "
+_SKEW_S = 5  # by which a clock may be ahead without a word
+_LONG_AGO_S = 60 * 86_400
 _NARROWEST = 8  # columns of a terminal that a cell keeps when its table is fitted
 _STATUS_COLOURS = {
     **dict.fromkeys(("ERROR", "REFUSED", "TIMED_OUT"), "red"),
@@ -27,6 +30,20 @@ _STATUS_COLOURS = {
 def write(text: str = "") -> None:
     """A line, or several, on stdout."""
     click.echo(text)
+
+
+def pages(texts: Iterable[str]) -> None:
+    """Texts of many lines on stdout, one after another as they come; on a terminal through its pager where they are too long."""
+    texts, shown, lines = iter(texts), [], 0
+    if on_terminal():
+        for text in texts:
+            shown.append(text)
+            lines += text.count("\n") + 1
+            if lines >= shutil.get_terminal_size().lines:
+                click.echo_via_pager(chain(["\n".join(shown)], (f"\n{text}" for text in texts)))
+                return
+    for text in chain(shown, texts):
+        write(text)
 
 
 def note(text: object) -> None:
@@ -46,6 +63,10 @@ def document(name: str, /, **fields: Any) -> None:
 
 def on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
+
+
+def encoding() -> str:
+    return getattr(sys.stdout, "encoding", None) or "ascii"
 
 
 def paint(text: str, **style: Any) -> str:
@@ -82,6 +103,17 @@ def minute(moment: Timestamp) -> str:
     return f"{str(moment)[:16]}Z"
 
 
+def ago(moment: Timestamp) -> str:
+    """How long ago, in the largest unit of which it is two or more; the day where that is long, the minute of what is to come."""
+    seconds = time.time() - moment.ns / 1e9
+    if seconds < -_SKEW_S:
+        return minute(moment)
+    for length, name in ((86_400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * length:
+            return f"{seconds // length:.0f} {name} ago" if seconds < _LONG_AGO_S else str(moment)[:10]
+    return f"{max(seconds, 0):.0f} s ago"
+
+
 def second(moment: Timestamp) -> str:
     return f"{str(moment)[:19]}Z"
 
@@ -97,7 +129,7 @@ def cut(text: str, columns: int) -> str:
     """Text that takes at most so many columns of a terminal, with an ellipsis where its end is left out."""
     if width(text) <= columns:
         return text
-    ellipsis = "…" if (sys.stdout.encoding or "").lower().startswith("utf") else "..."
+    ellipsis = "…" if encoding().lower().startswith("utf") else "..."
     while text and width(text) > columns - len(ellipsis):
         text = text[:-1]
     return text.rstrip() + ellipsis
@@ -106,24 +138,30 @@ def cut(text: str, columns: int) -> str:
 class Table:
     """Rows under a header. Columns are as wide as the rows of the first batch need.
 
-    `right` are the columns of numbers; `yielding` are those that are cut, the widest first, where a terminal is too narrow.
-    In a pipe nothing is cut.
+    `right` are the columns of numbers; `yielding` are those that are cut, the widest first, where a terminal is too narrow, and
+    `dropping` those that are left out, in this order, where that is not enough. In a pipe nothing is cut.
     """
 
-    def __init__(self, header: Sequence[str], right: Iterable[int] = (), yielding: Sequence[int] = (), indent: str = ""):
+    def __init__(self, header: Sequence[str], right: Iterable[int] = (), yielding: Sequence[int] = (), indent: str = "",
+                 dropping: Sequence[int] = ()):  # fmt: skip
         self.header, self.right, self.yielding, self.indent = header, frozenset(right), yielding, indent
+        self.dropping = dropping
         self._widths: list[int] | None = None
+        self._left_out: set[int] = set()
 
     def write(self, rows: Sequence[Sequence[str]], status: int | None = None) -> None:
         """Print a batch of rows; `status` is the column that is coloured as a status."""
-        first = self._widths is None
-        if first:
+        if text := self.text(rows, status):
+            write(text)
+
+    def text(self, rows: Sequence[Sequence[str]], status: int | None = None) -> str:
+        """A batch of rows, a line each, the first one under the header."""
+        lines = []
+        if self._widths is None:
             self._widths = self._fit([self.header, *rows])
             if any(self.header):
-                write(paint(self._line(self.header), dim=True))
-        lines = [self._line(row, status) for row in rows]
-        if lines:
-            write("\n".join(lines))
+                lines.append(paint(self._line(self.header), dim=True))
+        return "\n".join([*lines, *(self._line(row, status) for row in rows)])
 
     def _fit(self, rows) -> list[int]:
         widths = [max(map(width, column)) for column in zip(*rows)]
@@ -132,11 +170,23 @@ class Table:
             while excess > 0 and (wide := [column for column in self.yielding if widths[column] > _NARROWEST]):
                 widths[max(wide, key=widths.__getitem__)] -= 1
                 excess -= 1
+            for column in self.dropping if excess > 0 else ():
+                excess -= widths[column] + len(_GAP)
+                self._left_out.add(column)
+                if excess <= 0:
+                    break
+            for column in self.yielding:
+                more = min(-excess, max(map(width, (row[column] for row in rows))) - widths[column])
+                if more > 0:
+                    widths[column] += more
+                    excess += more
         return widths
 
     def _line(self, row, status=None) -> str:
         cells = []
         for column, (text, columns) in enumerate(zip(row, self._widths)):
+            if column in self._left_out:
+                continue
             text = cut(text, columns) if on_terminal() and column in self.yielding else text
             padding = " " * (columns - width(text))
             cell = padding + text if column in self.right else text + padding
@@ -153,22 +203,23 @@ def pairs(fields: Iterable[tuple[str, str]], indent: str = "") -> None:
 
 
 class Progress:
-    """A bar on stderr for work that takes long, where stderr is a terminal. Called with what is done and the total, in bytes."""
+    """A bar on stderr for work that takes long, where stderr is a terminal. Called with what is done and the total, in bytes, or
+    in what `shown` makes words of."""
 
-    def __init__(self, label: str):
-        self.label = label
+    def __init__(self, label: str, shown: Callable[[int], str] = size):
+        self.label, self._text = label, shown
         self._shown = 0
         self._next = time.monotonic() + PATIENCE_S
-        self._active = sys.stderr is not None and sys.stderr.isatty()
+        self.active = sys.stderr is not None and sys.stderr.isatty()
 
     def __call__(self, done: int, total: int) -> None:
         now = time.monotonic()
-        if not self._active or now < self._next:
+        if not self.active or now < self._next:
             return
         self._next = now + 0.1
         part = done / total if total else 1.0
         filled = round(20 * part)
-        line = f"{self.label} [{'#' * filled}{' ' * (20 - filled)}] {part:4.0%} of {size(total)}"
+        line = f"{self.label} [{'#' * filled}{' ' * (20 - filled)}] {part:4.0%} of {self._text(total)}"
         sys.stderr.write(f"\r{line.ljust(self._shown)}")
         sys.stderr.flush()
         self._shown = len(line)

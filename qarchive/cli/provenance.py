@@ -18,12 +18,13 @@ from ..provenance.audit import MISSING, PARTLY, PRESENT, Item
 from ..provenance.signatures import Signature
 from ..provenance.subject import Attribution
 from . import output
+from .naming import complete_reference
 from .reading import job_argument
-from .shell import complete_job, json_option, opened
+from .shell import json_option, opened
 
 _COLOURS = {PRESENT: "green", PARTLY: "yellow", MISSING: "red"}
 
-reference_argument = click.argument("reference", metavar="REF", shell_complete=complete_job)
+reference_argument = click.argument("reference", metavar="REF", shell_complete=complete_reference)
 
 
 @click.command()
@@ -91,7 +92,7 @@ def _item_json(item: Item) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("references", metavar="REF...", nargs=-1, required=True, shell_complete=complete_job)
+@click.argument("references", metavar="REF...", nargs=-1, required=True, shell_complete=complete_reference)
 @click.option("--key", type=click.Path(dir_okay=False), metavar="FILE",
               help="The private key, or the public one of a key that ssh-agent holds. Default: your own in ~/.ssh.")  # fmt: skip
 @json_option("sign")

@@ -1,4 +1,4 @@
-"""Commands about jobs and blobs: list, show, result, input, cat. None needs an SDK, but for an SDK's own formats."""
+"""Commands about jobs and blobs: show, result, input, cat. None needs an SDK, but for an SDK's own formats."""
 
 import re
 import sys
@@ -9,17 +9,18 @@ from typing import Any
 
 import click
 
-from .. import codec, model
+from .. import codec
 from ..calibration import Calibration
+from ..chronicle import told
 from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
 from ..job import Job
+from ..labels import Note
 from ..printable import clean, clean_lines
 from ..values import Timestamp
 from . import output, results, values
 from .naming import Place, place_of
 from .shell import complete_job, json_option, opened
 
-_PAGE = 200
 _BLOBS = 12  # shown of a job
 # The packages that are shown of an environment, by provider; --json lists all.
 _QISKIT = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime")
@@ -53,58 +54,6 @@ class Status(click.Choice):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return super().convert(value.upper(), param, ctx)
-
-
-@click.command("list")
-@click.option("--provider", help="Only jobs of this provider, such as aer.")
-@click.option("--backend", help="Only jobs on the backend of this name.")
-@click.option(
-    "--status", type=Status(model.STATUSES), metavar="STATUS", help=f"Only jobs in this state: {', '.join(model.STATUSES)}."
-)
-@click.option("--kind", type=click.Choice(("simulator", "qpu", "local", "mock")), help="Only jobs on backends of this kind.")
-@click.option("--tag", help="Only jobs with this tag.")
-@click.option("--group", help="Only jobs of this group.")
-@click.option(
-    "--since",
-    type=Moment(),
-    help="Only jobs made at this time or later: 2026-11-21, 2026-11-21T08:00 (UTC), or 7d (ago; m h d w).",
-)
-@click.option("--until", type=Moment(), help="Only jobs made before this time.")
-@click.option("--order", type=click.Choice(("newest", "oldest")), default="newest", show_default=True, help="What comes first.")
-@click.option(
-    "--limit", type=click.IntRange(min=0), metavar="N", default=20, show_default=True, help="At most N jobs; 0 for all."
-)
-@json_option("list")
-@click.pass_obj
-def list_jobs(where: str | None, limit: int, as_json: bool, **filters: Any) -> None:
-    """List jobs, the newest first.
-
-    Times are UTC. The last column holds the circuits' names (three at most), then the group in brackets, then the tags.
-
-    \b
-    Example: qarchive list --status DONE --since 7d
-    """
-    with opened(where) as archive:
-        jobs = archive.jobs(**filters, limit=limit or None)
-        if as_json:
-            rows = [row_json(job.row) for job in jobs]
-            shown = len(rows)
-        else:
-            table = output.Table(("ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "SIZE", "NAMES"), right=(4, 5), yielding=(6, 3))
-            shown = 0
-            for page in jobs.pages(_PAGE):
-                table.write([row_text(job.row) for job in page], status=2)
-                shown += len(page)
-        total = shown if not limit or shown < limit else len(archive.jobs(**filters))
-        if as_json:
-            output.document("list", jobs=rows, total=total)
-        elif not total:
-            filtered = any(value is not None for name, value in filters.items() if name != "order")
-            hint = " fits" if filtered else " yet; `qarchive run FILE` adds one, and so does a wrapped backend"
-            hint = "; whoever exported it left out what a remote holds" if archive.path.is_file() and not filtered else hint
-            output.note(f"no job in {archive.path}{hint}")
-        elif shown < total:
-            output.note(f"{shown:,} of {total:,} jobs; --limit 0 shows all")
 
 
 @click.command()
@@ -233,12 +182,12 @@ def _put(content: bytes, target: str | None) -> None:
             file.write(content)
 
 
-def row_text(row: Any) -> tuple[str, ...]:
+def row_text(row: Any, when: Callable[[Timestamp], str] = output.minute) -> tuple[str, ...]:
     """The cells of a job in the table of `list`."""
     names = ", ".join(row.names) + (", ..." if row.names and row.size > len(row.names) else "")
     shots = "-" if row.shots is None else str(row.shots)
     labels = [names, f"[{row.group}]" if row.group else "", *(f"#{tag}" for tag in row.tags)]
-    return (row.id[:12], output.minute(row.created), clean(row.status), clean(f"{row.provider}:{row.backend}"),
+    return (row.id[:12], when(row.created), clean(row.status), clean(f"{row.provider}:{row.backend}"),
             shots, str(row.size), clean(" ".join(filter(None, labels))))  # fmt: skip
 
 
@@ -273,6 +222,7 @@ def _show_json(job: Job, read: _Reader, place: Place | None) -> None:
         "backend_snapshot": values.to_json(read(lambda: job.backend_snapshot)),
         "calibrations": [_calibration_json(found) for found in read(lambda: job.calibrations) or ()],
         "parent": str(record["parent"]) if "parent" in record else None, "code": values.to_json(read(lambda: job.code)),
+        "notes": [asdict(note) | {"created": str(note.created)} for note in job.notes],
         "usage": values.to_json(job.usage), "error": values.to_json(job.error), "seal": read(lambda: job.seal), "blobs": blobs,
         "history": values.to_json(job.history)})  # fmt: skip
 
@@ -307,7 +257,7 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
         ("shots", "" if row.shots is None else f"{row.shots:,}"),
         ("group", clean(labels.get("group", ""))),
         ("place", str(place or "")),
-        ("tags", clean(", ".join(labels.get("tags", ())))),
+        ("tags", clean(", ".join(job.tags))),
         ("params", clean(params)),
         ("parent", f"job {parent}" if (parent := record.get("parent")) else ""),
         ("attempts", str(len(folded.attempts)) if len(folded.attempts) > 1 else ""),
@@ -338,8 +288,12 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     if job.gaps:
         _section("gaps")
         output.pairs([(clean(gap["what"]), clean(gap["reason"])) for gap in job.gaps], indent="  ")
+    if notes := job.notes:
+        _section("notes")
+        output.pairs([(output.minute(note.created), _note(note)) for note in notes], indent="  ")
     _section("history")
     rows = [(entry["digest"][:12], output.second(entry["created"]) if "created" in entry else "-", entry["type"],
+             told(entry)[1] if entry["type"] == "annotation" else
              entry.get("name" if entry["type"] in ("event", "attachment") else "status", ""))
             for entry in job.history]  # fmt: skip
     output.Table(("", "", "", ""), indent="  ").write([tuple(map(clean, row)) for row in rows])
@@ -350,6 +304,11 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
         output.Table(("", "", ""), right=(2,), indent="  ").write(rows)
         if len(blobs) > _BLOBS:
             output.write(f"  {len(blobs) - _BLOBS:,} more; --json lists all")
+
+
+def _note(note: Note) -> str:
+    said = " ".join(filter(None, (clean(note.author), "(another archive)" if note.foreign else "")))
+    return (f"{said}: " if said else "") + clean(note.text)
 
 
 def _code(code: Mapping[str, Any]) -> str:

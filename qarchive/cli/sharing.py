@@ -6,22 +6,23 @@ from typing import Any
 
 import click
 
-from .. import model
+from .. import disk, model
 from ..archive import Archive
 from ..bundles import choosing
 from ..bundles.adopting import Taken
-from ..bundles.writing import may_write
+from ..bundles.writing import SUFFIX
 from ..errors import BadInput
 from ..values import Timestamp
 from . import output
+from .naming import complete_reference
 from .reading import Moment, Status
-from .shell import complete_job, json_option, opened
+from .shell import json_option, opened
 
 _ORIGIN = 8  # digits shown of an archive's id
 
 
 @click.command()
-@click.argument("references", nargs=-1, metavar="REF", shell_complete=complete_job)
+@click.argument("references", nargs=-1, metavar="REF", shell_complete=complete_reference)
 @click.option("-o", "--output", "target", required=True, type=click.Path(), metavar="FILE", help="The bundle to write.")
 @click.option("--group", help="All jobs of this group.")
 @click.option("--tag", help="All jobs with this tag.")
@@ -57,7 +58,7 @@ def export(where: str | None, references: tuple[str, ...], target: str, everythi
         hint = "give either" if everything else "name jobs or groups, give an option such as --since 7d, or --all"
         raise BadInput("--all" if everything else "what to export", reason, hint)
     attribution = {"author": author, "orcid": orcid, "licence": licence}
-    may_write(Path(target), force)
+    disk.may_write(Path(target), force, f"jobs{SUFFIX}")
     if crate is not None and Path(crate).exists():
         raise BadInput(crate, "is there already", "name a new folder or .zip file")
     with opened(where) as archive:

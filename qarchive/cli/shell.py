@@ -10,16 +10,21 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..archive import Archive
 from ..archive import open as open_archive
 from ..errors import QArchiveError
+from ..printable import clean
 from . import output
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 UNEXPECTED, CANNOT_WRITE, INTERRUPTED, CLOSED_PIPE = 1, 6, 130, 141
+_COMPLETED = 100  # jobs
 _NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
@@ -63,7 +68,7 @@ class Shell(Commands):
             code = INTERRUPTED
         except Exception as error:
             code, message = _explained(error)
-            if "--json" in arguments:
+            if not {"--json", "--jsonl"}.isdisjoint(arguments):
                 _show_json(error, message, code)
             else:
                 output.note(message)
@@ -84,10 +89,18 @@ def opened(path: str | None, **options: Any) -> Iterator[Archive]:
         yield archive
 
 
-def complete_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
-    """Ids for the shell's completion: the latest jobs."""
-    with opened(ctx.find_root().params.get("archive")) as archive:
-        return [job.id[:12] for job in archive.jobs(limit=100) if job.id.startswith(incomplete)]
+def complete_job(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":
+    """Ids for the shell's completion, with what the jobs are where the shell shows it: the latest ones, then any that fit."""
+    from click.shell_completion import CompletionItem
+
+    try:
+        with opened(ctx.find_root().params.get("archive")) as archive:
+            found = [job for job in archive.jobs(limit=_COMPLETED) if job.id.startswith(incomplete)]
+            found += archive.jobs_like(incomplete, _COMPLETED) if incomplete and not found else []
+            return [CompletionItem(job.id[:12], help=f"{job.row.status} {clean(job.backend)} {output.ago(job.row.created)}")
+                    for job in found]  # fmt: skip
+    except QArchiveError:
+        return []  # nobody reads an error in the middle of a line
 
 
 def _prepare_streams() -> None:

@@ -1,6 +1,6 @@
 """A device: its places as circles and their couplings as lines, coloured by how good they are."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import hypot
 from xml.etree.ElementTree import Element
@@ -17,6 +17,7 @@ _RADIUS = 14
 _MARGIN = 24
 _WIDEST = 2400  # of a drawing; a larger device has its places closer
 _NARROWEST = 640  # so that a legend has room
+_HALF = 20  # of the number at the end of a legend, which stands beyond it
 _LEGEND = 62
 _PARTS = 20  # of the bar of colours
 _FEWEST_FOR_LOG = 10.0
@@ -106,6 +107,13 @@ def _scaled(at: Mapping[int, tuple[float, float]]) -> tuple[dict[int, tuple[floa
     return points, max(width, _NARROWEST), height
 
 
+def limit(values: Sequence[float]) -> float:
+    """Beyond which of these values, in order, the others are outliers, that would squash a scale; infinite where none is."""
+    if values and values[0] >= 0 and values[-1] > _OUTLIER * values[len(values) * 9 // 10] > 0:
+        return values[len(values) * 9 // 10] * _OUTLIER
+    return float("inf")
+
+
 class _Scale:
     """The colours of some values: an axis of which the last part stands for all outliers."""
 
@@ -115,9 +123,7 @@ class _Scale:
         self.missing = values.count(None)
         found = sorted(value for value in values if value is not None)
         self.known = len(found)
-        self.limit = float("inf")
-        if found and found[0] >= 0 and found[-1] > _OUTLIER * found[len(found) * 9 // 10] > 0:
-            self.limit = found[len(found) * 9 // 10] * _OUTLIER
+        self.limit = limit(found)
         inside = [value for value in found if value <= self.limit]
         log = bool(inside) and inside[0] > 0 and inside[-1] / inside[0] >= _FEWEST_FOR_LOG
         self.axis = _tight(axis(inside, unit, log=log, most=4), inside[0], inside[-1], unit) if inside else None
@@ -149,10 +155,10 @@ def _drawing(at, width: float, height: float, nodes, edges, scales, letter: str,
         return svg("device", title, width, 60, nothing, key=key)
     radius = min(_RADIUS, nearest(at) * _RADIUS / _PITCH) if len(at) > 1 else _RADIUS
     group = [*_lines(at, edges, scales[1], letter, radius), *_circles(at, nodes, scales[0], letter, radius)]
-    legend = min(300.0, width / 2 - 3 * _MARGIN)
+    legend = min(300.0, width / 2 - 3 * _MARGIN - _HALF)
     group += [
         _legend(scale, x, height, legend, i)
-        for i, (scale, x) in enumerate(zip(scales, (_MARGIN, width / 2 + _MARGIN)))
+        for i, (scale, x) in enumerate(zip(scales, (_MARGIN + _HALF, width / 2 + _MARGIN)))
         if i == 0 or edges
     ]
     size = f"{len(at)} places and {len(edges)} couplings"

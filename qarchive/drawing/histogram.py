@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from heapq import nlargest
 from math import sqrt
+from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 from .canvas import MOST_ROWS, beyond, sentences, short, shortened, stroke, svg, words
@@ -15,7 +16,7 @@ from .scales import Axis, axis, finite, si
 _WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT = 720, 230, 56, 18, 8
 _LONGEST = 18  # characters of a label; a longer one loses its middle
 _ACROSS = 6.9  # of a character of a label, at the drawing's size of type
-_TOWERING = 2.5  # how many times the highest bar "other" is before it is cut
+TOWERING = 2.5  # how many times the highest bar "other" is before it is cut
 
 
 def histogram(counts: Mapping[str, int | float], title: str, most: int = 32, key: str = "") -> Figure:
@@ -24,19 +25,10 @@ def histogram(counts: Mapping[str, int | float], title: str, most: int = 32, key
     `counts` are counts, or weights that may be fractions or negative. Of counts each bar has its standard deviation as a
     binomial share, sqrt(p (1 - p) / N). NaN and infinite weights are not drawn. The table has the first 1,000 states.
     """
-    known = {state: number for state, value in counts.items() if (number := finite(value)) is not None}
-    counted = all(type(counts[state]) is int and number >= 0 for state, number in known.items())
-    total = sum(known.values()) if counted else 0.0
+    known, shown, bars, other, rest, total = selected(counts, most)
+    counted = total is not None
     if counted and total <= 0:
         return _empty(counts, title, key)
-    scale = total if counted else 1.0
-    top = nlargest(max(most, MOST_ROWS), known.items(), key=lambda item: (abs(item[1]), item[0]))
-    shown = top if len(known) > most else sorted(top, key=lambda item: _place(item[0]))
-    bars = [(state, number / scale) for state, number in shown[:most]]
-    rest = len(known) - len(bars)
-    # An exact rest: the sum of all less that of the bars would leave the dust of a difference of floats.
-    drawn = {state for state, _ in bars}
-    other = sum(number for state, number in known.items() if state not in drawn) / scale if rest else None
     unknown = [(state, value) for state, value in counts.items() if state not in known]
     note = sentences(
         f"N = {round(total):,} shots; bars of error are one standard deviation of shot noise, sqrt(p(1-p)/N)."
@@ -46,11 +38,43 @@ def histogram(counts: Mapping[str, int | float], title: str, most: int = 32, key
         f"States without a number: {len(unknown):,}." if unknown else None,
         beyond(len(counts), "states"),
     )
-    drawing = _drawing(bars, other, rest, total if counted else None, title, key)
-    rows = [(state, str(counts[state]), *_share(number, total, counted)) for state, number in shown[:MOST_ROWS]]
+    drawing = _drawing(bars, other, rest, total, title, key)
+    rows = [(state, str(counts[state]), *_share(number, total or 0.0, counted)) for state, number in shown[:MOST_ROWS]]
     rows += [(state, "-", *(("-", "-") if counted else ())) for state, _ in unknown[: MOST_ROWS - len(rows)]]
     header = ("state", "count", "share", "shot noise") if counted else ("state", "weight")
     return Figure(title, drawing, table(header, rows, title, right=range(1, len(header))), note)
+
+
+class Selected(NamedTuple):
+    """Which states are bars. `known` are the states that have a number, `shown` those of a table, in order; `bars` and `other`
+    are shares of counts, or weights as they are, `other` None where all states are bars; `total` is None for weights."""
+
+    known: dict[str, float]
+    shown: list[tuple[str, float]]
+    bars: list[tuple[str, float]]
+    other: float | None
+    rest: int  # states in `other`
+    total: float | None
+
+    def noise(self, share: float) -> float:
+        """The standard deviation of a share of counts; 0 for weights."""
+        return _noise(share, self.total) if self.total else 0.0
+
+
+def selected(counts: Mapping[str, int | float], most: int) -> Selected:
+    """The `most` most frequent states; in order of value where all fit, else the most frequent first."""
+    known = {state: number for state, value in counts.items() if (number := finite(value)) is not None}
+    counted = all(type(counts[state]) is int and number >= 0 for state, number in known.items())
+    total = sum(known.values()) if counted else None
+    scale = total or 1.0
+    top = nlargest(max(most, MOST_ROWS), known.items(), key=lambda item: (abs(item[1]), item[0]))
+    shown = top if len(known) > most else sorted(top, key=lambda item: _place(item[0]))
+    bars = [(state, number / scale) for state, number in shown[:most]]
+    rest = len(known) - len(bars)
+    # An exact rest: the sum of all less that of the bars would leave the dust of a difference of floats.
+    drawn = {state for state, _ in bars}
+    other = sum(number for state, number in known.items() if state not in drawn) / scale if rest else None
+    return Selected(known, shown, bars, other, rest, total)
 
 
 def _empty(counts: Mapping[str, int | float], title: str, key: str) -> Figure:
@@ -85,7 +109,7 @@ def _place(state: str) -> tuple:
 def _drawing(bars, other: float | None, rest: int, total: float | None, title: str, key: str) -> Element:
     tallest = max((value + (_noise(value, total) if total else 0.0) for _, value in bars), default=0.0)
     lowest = min((value for _, value in bars), default=0.0)
-    cut = other is not None and tallest > 0 and other > _TOWERING * tallest
+    cut = other is not None and tallest > 0 and other > TOWERING * tallest
     y = axis([lowest, tallest * 1.15 if cut else max(tallest, other or 0.0), min(0.0, other or 0.0)], zero=True, most=5)
     slots = len(bars) + (other is not None)
     slot = min(80.0, (_WIDTH - _LEFT - _RIGHT) / max(1, slots))

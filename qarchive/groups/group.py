@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from .. import clouds, membership, records, scope
+from .. import clouds, membership, model, records, scope
 from ..calibration import Calibration, Drift, compare
 from ..clouds import Clients
 from ..errors import BadInput, GroupFailed, GroupNotFinished
@@ -335,6 +335,12 @@ class Group:
         number = len(self)
         origin = "" if self.archive == self._library.id else f", from archive {self.archive[:8]}"
         return f"<group {self.name}: {number:,} {'job' if number == 1 else 'jobs'}{origin}>"
+
+    def _repr_html_(self) -> str:
+        from .. import notebook  # what is not shown needs no drawings
+
+        tally = sorted(self._tally().items(), key=lambda item: -model.RANK[item[0]])
+        return notebook.group(self.name, self.id, [(status, *numbers) for status, numbers in tally])
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Group) and other._row.id == self._row.id
