@@ -521,7 +521,7 @@ def test_an_archive_of_another_user_is_read_even_without_a_cache_of_ones_own(tin
     assert _contents(root) == before
 
 
-def _denied(path) -> int:
+def _denied(path, shared=False) -> int:
     raise PermissionError(13, "Permission denied", str(path))
 
 

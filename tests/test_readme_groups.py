@@ -10,7 +10,7 @@ import pytest
 import qarchive
 
 README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-SECTION = README[README.index("## Groups\n") : README.index("## Replay\n")]
+SECTION = README[README.index("## Groups\n") : README.index("## Resumed\n")]
 EXAMPLES = re.findall(r"^```python\n(.*?)^```", SECTION, re.DOTALL | re.MULTILINE)
 
 pytestmark = [
