@@ -146,3 +146,12 @@ def test_data_never_names_code():
                 assert (node.module or "").split(".")[0] not in forbidden, path
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
                 assert node.func.id not in {"eval", "exec", "__import__"}, path
+
+
+def test_a_help_text_waits_for_nothing_that_it_does_not_need():
+    code = "import sys; from qarchive.cli import main; main(['--help'], standalone_mode=False); print(*sys.modules, file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "Commands:" in done.stdout
+    loaded = {name for name in done.stderr.split() if name.startswith("qarchive.")}
+    allowed = {"version", "cli", "cli.shell", "cli.output", "errors", "printable", "values"}
+    assert loaded <= {f"qarchive.{name}" for name in allowed}

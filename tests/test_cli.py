@@ -22,8 +22,9 @@ from qiskit.circuit import Parameter
 from qiskit_aer import AerSimulator
 
 import qarchive
+from qarchive import archive as facade
 from qarchive import codec, config, disk
-from qarchive.cli import main, output, shell, values
+from qarchive.cli import main, output, values
 from qarchive.printable import clean
 from qarchive.store import Store
 from qarchive.values import Array, Link, Timestamp, Typed
@@ -260,7 +261,7 @@ def test_with_json_errors_are_json_on_stderr(lab):
 
 
 def test_a_bug_is_one_line_and_its_traceback_comes_when_asked_for(lab, monkeypatch):
-    monkeypatch.setattr(shell, "open_archive", lambda *_, **__: {}["lost"])
+    monkeypatch.setattr(facade, "open", lambda *_, **__: {}["lost"])
     _, err = run("list", archive=lab, code=1)
     assert err == "qarchive: this is a bug in qarchive: KeyError: 'lost'; please report it with what QARCHIVE_DEBUG=1 shows\n"
     found = click.testing.CliRunner(env={"QARCHIVE_DEBUG": "1"}).invoke(main, ["list"])
@@ -271,7 +272,7 @@ def test_ctrl_c_is_exit_code_130(monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shell, "open_archive", interrupt)
+    monkeypatch.setattr(facade, "open", interrupt)
     _, err = run("list", code=130)
     assert err.strip() == "qarchive: interrupted"
 

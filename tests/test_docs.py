@@ -20,8 +20,9 @@ def commands(command=main, path=("qarchive",)):
     """(words of its name, the command) of every command."""
     yield path, command
     if isinstance(command, click.Group):
-        for name, inner in command.commands.items():
-            yield from commands(inner, (*path, name))
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), (*path, name))
 
 
 COMMANDS = {" ".join(path): command for path, command in commands()}
@@ -31,7 +32,7 @@ def help_of(path):
     context = None
     command = main
     for word in path.split():
-        command = command if context is None else command.commands[word]
+        command = command if context is None else command.get_command(context, word)
         context = click.Context(command, parent=context, info_name=word)
     return command.get_help(context)
 
@@ -71,6 +72,15 @@ def test_every_command_and_option_is_documented(path):
                 "value",
             )
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_what_is_said_of_commands_that_are_imported_later_is_what_they_say():
+    for command in COMMANDS.values():
+        if isinstance(command, click.Group):
+            context = click.Context(command)
+            for name, later in command.later.items():
+                found = command.get_command(context, name)
+                assert (found.name, found.get_short_help_str(80)) == (name, later.help)
 
 
 @pytest.mark.parametrize("path", [path for path in COMMANDS if path != "qarchive"])

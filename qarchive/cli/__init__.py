@@ -2,32 +2,8 @@
 
 import click
 
-from .. import __version__
-from . import (
-    asking,
-    calibrations,
-    comparing,
-    doctor,
-    drift,
-    groups,
-    keeping,
-    labelling,
-    listing,
-    log,
-    pages,
-    provenance,
-    reading,
-    remotes,
-    removing,
-    repacking,
-    repairing,
-    replaying,
-    running,
-    sending,
-    sharing,
-    shell,
-    table,
-)
+from ..version import __version__
+from .shell import Later, Shell
 
 _ARCHIVE = """The folder of the archive. Default: $QARCHIVE, the nearest .qarchive/ in this folder or one above, the one that
 `qarchive config` names, a folder for your user's data."""
@@ -35,9 +11,7 @@ _COMPLETION = """Shell completion: put `eval "$(_QARCHIVE_COMPLETE=bash_source q
 zsh_source and fish_source."""
 
 
-@click.group(
-    cls=shell.Shell, invoke_without_command=True, epilog=_COMPLETION, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=Shell, invoke_without_command=True, epilog=_COMPLETION, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--archive", metavar="PATH", type=click.Path(), help=_ARCHIVE)
 @click.version_option(__version__, "-V", "--version", prog_name="qarchive", message="%(prog)s %(version)s")
 @click.pass_context
@@ -69,17 +43,45 @@ def main(ctx: click.Context, archive: str | None) -> None:
         click.echo(ctx.get_help())
 
 
-for _command in (groups.list_groups, groups.show, groups.status, sending.run, sending.retry, sending.cancel, sending.close,
-                 groups.report, groups.delete):  # fmt: skip
-    groups.group.add_command(_command)
-calibrations.calibration.add_command(drift.drift)
-for _command in (keeping.init, running.run, listing.list_jobs, table.table, log.log, reading.show, reading.result,
-                 reading.input_, reading.cat, labelling.tag, labelling.note, removing.remove, groups.group, replaying.replay,
-                 comparing.diff, comparing.rerun, pages.report, pages.serve, calibrations.calibration,
-                 asking.sync, asking.fetch, asking.recover,
-                 provenance.cite, provenance.audit, provenance.sign,
-                 sharing.export, sharing.import_, sharing.merge,
-                 remotes.remote, remotes.push, remotes.pull,
-                 doctor.doctor, keeping.verify, repairing.repair, repacking.repack, repacking.gc, keeping.reindex, keeping.stats,
-                 keeping.config):  # fmt: skip
-    main.add_command(_command)
+# In the order of a user's day. What stands here of each is the first line of its help.
+main.later = {
+    "init": Later("keeping", "init", "Make an archive in PATH, or in .qarchive/ here."),
+    "run": Later("running", "run", "Run circuits on a simulator and keep all about it."),
+    "list": Later("listing", "list_jobs", "List jobs, the newest first."),
+    "table": Later("table", "table", "Write jobs as a table: Parquet, CSV or JSON lines."),
+    "log": Later("log", "log", "Show what happened, the newest first."),
+    "show": Later("reading", "show", "Show everything about a job."),
+    "result": Later("reading", "result", "Print what came out of a job."),
+    "input": Later("reading", "input_", "Print what went into a job, as OpenQASM 3."),
+    "cat": Later("reading", "cat", "Print a blob in a form that people can read."),
+    "tag": Later("labelling", "tag", "Give tags to jobs, or take them away."),
+    "note": Later("labelling", "note", "Write something down about jobs."),
+    "rm": Later("removing", "remove", "Remove jobs."),
+    "group": Later("groups", "group", "Look at groups of jobs, run them, and delete them."),
+    "replay": Later("replaying", "replay", "Run a script against recordings."),
+    "diff": Later("comparing", "diff", "Compare two jobs, or the jobs of two bundles."),
+    "rerun": Later("comparing", "rerun", "Run the input of a job again, and compare what comes out."),
+    "report": Later("pages", "report", "Write a page about jobs that any browser shows."),
+    "serve": Later("pages", "serve", "Show the archive in a browser, until Ctrl-C."),
+    "calibration": Later("calibrations", "calibration", "Show and compare calibrations of devices."),
+    "sync": Later("asking", "sync", "Ask clouds about unfinished jobs and keep what is new."),
+    "fetch": Later("asking", "fetch", "Keep jobs that ran without the archive."),
+    "recover": Later("asking", "recover", "Look for jobs whose sending got no answer."),
+    "cite": Later("provenance", "cite", "Print how to cite a job or a group."),
+    "audit": Later("provenance", "audit", "Say what a job carries for others to reproduce it."),
+    "sign": Later("provenance", "sign", "Sign jobs with your SSH key."),
+    "export": Later("sharing", "export", "Write jobs into one file that anybody can read."),
+    "import": Later("sharing", "import_", "Take in bundles that others have exported."),
+    "merge": Later("sharing", "merge", "Take in all that other archives hold."),
+    "remote": Later("remotes", "remote", "Know folders and S3 buckets by names."),
+    "push": Later("remotes", "push", "Send to a remote what it lacks."),
+    "pull": Later("remotes", "pull", "Take in what a remote holds and the archive does not."),
+    "doctor": Later("doctor", "doctor", "Find what is wrong, and say how to mend it."),
+    "verify": Later("keeping", "verify", "Check that what is in the archive is what was written."),
+    "repair": Later("repairing", "repair", "Mend damaged packs with what others have."),
+    "repack": Later("repacking", "repack", "Put the packs together so that they take less room."),
+    "gc": Later("repacking", "gc", "Take out for good what nothing refers to any more."),
+    "reindex": Later("keeping", "reindex", "Make the index anew from the packs."),
+    "stats": Later("keeping", "stats", "Print how much the archive holds."),
+    "config": Later("keeping", "config", "Show, set and unset settings; show where the archive is."),
+}

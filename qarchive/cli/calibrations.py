@@ -12,7 +12,7 @@ from ..job import Job
 from ..printable import clean
 from . import output
 from .reading import job_argument
-from .shell import Commands, complete_job, json_option, opened
+from .shell import Commands, Later, complete_job, json_option, opened
 
 PHASES = ("submit", "run", "retrieval")
 _ROWS = 20  # of a table, where not all are asked for
@@ -35,8 +35,7 @@ def calibration(ctx: click.Context, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is None:
         if as_json:
-            commands = {name: command.get_short_help_str(80) for name, command in calibration.commands.items()}
-            output.document("calibration", commands=commands)
+            output.document("calibration", commands=calibration.short_helps())
         else:
             click.echo(ctx.get_help())
 
@@ -320,3 +319,6 @@ def _duration(seconds: float) -> str:
         if abs(seconds) >= 2 * size:
             return f"{seconds / size:.0f} {name}"
     return f"{seconds:.0f} s"
+
+
+calibration.later = {"drift": Later("drift", "drift", "Show how the figures of a device moved in time.")}

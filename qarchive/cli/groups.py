@@ -20,7 +20,7 @@ from ..values import Timestamp
 from . import output, values
 from .naming import circuits, complete_group, find, group_argument, span
 from .reading import Moment, Status, row_json, row_text
-from .shell import Commands, json_option, opened
+from .shell import Commands, Later, json_option, opened
 
 NOT_DONE = 9  # the exit code where something is unfinished or has failed
 _PAGE = 200
@@ -42,7 +42,7 @@ def group(ctx: click.Context, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is None:
         if as_json:
-            output.document("group", commands={name: command.get_short_help_str(80) for name, command in group.commands.items()})
+            output.document("group", commands=group.short_helps())
         else:
             click.echo(ctx.get_help())
 
@@ -291,3 +291,16 @@ def _agreed(chosen: list[Group], jobs: bool) -> bool:
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(f"deleting {what}", "nobody can be asked here, and nothing is deleted", "give --yes")
     return click.confirm(f"Delete {what}?", err=True)
+
+
+group.later = {
+    "list": Later("groups", "list_groups", "List groups, the newest first."),
+    "show": Later("groups", "show", "Show the jobs of a group, in its order."),
+    "status": Later("groups", "status", "Print how many jobs of a group are done."),
+    "run": Later("sending", "run", "Send the jobs of a group that were not sent, and wait."),
+    "retry": Later("sending", "retry", "Send jobs of a group again that failed."),
+    "cancel": Later("sending", "cancel", "Cancel the jobs of a group that are under way."),
+    "close": Later("sending", "close", "Close the batches and sessions of a group."),
+    "report": Later("groups", "report", "Print how a group stands, by its circuits."),
+    "delete": Later("groups", "delete", "Delete groups, and their jobs that were not sent."),
+}

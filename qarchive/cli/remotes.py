@@ -33,7 +33,7 @@ def remote(ctx: click.Context, as_json: bool) -> None:
     """
     if ctx.invoked_subcommand is None:
         if as_json:
-            commands = {name: command.get_short_help_str(80) for name, command in remote.commands.items()}
+            commands = remote.short_helps()
             output.document("remote-commands", commands=commands)
         else:
             click.echo(ctx.get_help())

@@ -10,12 +10,11 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from ..archive import Archive
-from ..archive import open as open_archive
 from ..errors import QArchiveError
 from ..printable import clean
 from . import output
@@ -23,20 +22,54 @@ from . import output
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from ..archive import Archive
+
 UNEXPECTED, CANNOT_WRITE, INTERRUPTED, CLOSED_PIPE = 1, 6, 130, 141
 _COMPLETED = 100  # jobs
 _NOT_WRITTEN = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG}
 
 
+class Later(NamedTuple):
+    """A command that is not imported yet: its module beside this one, its name in it, and the first line of its help."""
+
+    module: str
+    name: str
+    help: str
+
+
 class Commands(click.Group):
-    """A group of commands that names the nearest one for a word that is none."""
+    """A group of commands that names the nearest one for a word that is none.
+
+    Those of `later` are imported when they are run: to import them all takes longer than most of them run.
+    """
+
+    def __init__(self, *args: Any, **options: Any):
+        super().__init__(*args, **options)
+        self.later: dict[str, Later] = {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)  # in the order of a user's day, not of the alphabet
+        return [*self.commands, *self.later]  # in the order of a user's day, not of the alphabet
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.later:
+            return super().get_command(ctx, cmd_name)
+        later = self.later[cmd_name]
+        return getattr(import_module(f".{later.module}", __package__), later.name)
+
+    def short_helps(self) -> dict[str, str]:
+        """The first line of each command's help, by its name."""
+        return {name: command.get_short_help_str(80) for name, command in self.commands.items()} | {
+            name: later.help for name, later in self.later.items()
+        }
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.short_helps().items()))
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in self.commands and args[0][:1] != "-" and not ctx.resilient_parsing:
-            raise click.UsageError(f"No such command {args[0]!r}" + _suggestion(args[0], self.commands), ctx)
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and args[0][:1] != "-" and not ctx.resilient_parsing:
+            raise click.UsageError(f"No such command {args[0]!r}" + _suggestion(args[0], known), ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -81,8 +114,10 @@ def json_option(name: str) -> Callable:
 
 
 @contextmanager
-def opened(path: str | None, **options: Any) -> Iterator[Archive]:
+def opened(path: str | None, **options: Any) -> "Iterator[Archive]":
     """The archive that the user means, its index up to date. Raises NoArchive where there is none, unless `create`."""
+    from ..archive import open as open_archive  # which is most of what there is to import
+
     with open_archive(path, **{"create": False, **options}) as archive:
         with output.Progress("reading the archive") as bar:
             archive.refresh(bar)
