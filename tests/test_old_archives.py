@@ -48,6 +48,8 @@ def test_every_job_is_there_and_says_what_it_said(kept):
             found = [[each.phase, each.digest, each.qubits.get("T1")] for each in job.calibrations]
             assert found == then.get("calibrations", found)
             assert job.attachments == then.get("attachments", [])
+            assert job.tags == then.get("tags", job.labels.get("tags", []))
+            assert [[note.author, note.text] for note in job.notes] == then.get("notes", [])
             signatures = sum(record["type"] == "signature" for record in job.history)
             told = {"origin": job.origin, "code": sorted(job.code or ()), "signatures": signatures}
             assert told == {name: then.get(name, told[name]) for name in told}

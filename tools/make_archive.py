@@ -76,6 +76,7 @@ def main(folder: Path) -> None:
         backend.run(large, shots=1, seed_simulator=6, method="statevector").result()
         backend.run(bell, shots=20, seed_simulator=7).result()
         archive.job("latest").attach("logical", bell)
+        labelled(archive)
         sampler = archive.wrap(SamplerV2(seed=8))
         sampler.run([bell, (turned, [[0.1], [0.2]], 16)], shots=32).result()
         archive.wrap(StatevectorEstimator(seed=9)).run([(bell.remove_final_measurements(inplace=False), ["ZZ", "XX"])]).result()
@@ -159,6 +160,14 @@ def shared(archive: qarchive.Archive, circuit: QuantumCircuit) -> None:
         archive.import_(bundle)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(key)], check=True)
         archive.sign(archive.jobs(group="sweep", order="oldest")[0].id, key=str(key))
+
+
+def labelled(archive: qarchive.Archive) -> None:
+    """Tags that were given and taken away after the fact, and a note."""
+    job = archive.job("latest")
+    job.tag("paper", "draft")
+    job.untag("draft")
+    job.note("the pump laser was off", author="Lovelace, Ada")
 
 
 def repacked(archive: qarchive.Archive, circuit: QuantumCircuit) -> None:
@@ -248,7 +257,8 @@ def described(job: qarchive.Job) -> dict:
             "names": job.names, "labels": job.labels,
             "options": {name: value for name, value in job.config.get("options", {}).items() if type(value) in (int, bool, str)},
             "calibrations": [(found.phase, found.digest, found.qubits.get("T1")) for found in job.calibrations],
-            "attachments": job.attachments, "origin": job.origin, "code": sorted(job.code or ()),
+            "attachments": job.attachments, "tags": job.tags,
+            "notes": [(note.author, note.text) for note in job.notes], "origin": job.origin, "code": sorted(job.code or ()),
             "signatures": sum(record["type"] == "signature" for record in job.history),
             "counts": counts, "text": job.text(), "error": job.error,
             "seal": job.seal if job.outcome else None}  # fmt: skip
