@@ -24,9 +24,10 @@ from quandela_server import QuandelaServer
 import qarchive
 from qarchive.drawing.elements import element
 from qarchive.errors import Damaged
+from qarchive.printable import size
 from qarchive.report import jobs, overview, results
 from qarchive.report.page import STYLE, document
-from qarchive.report.words import Reader, facts, size
+from qarchive.report.words import Reader, facts
 
 
 @pytest.fixture(scope="module")

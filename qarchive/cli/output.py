@@ -13,6 +13,8 @@ from typing import Any
 import click
 
 from ..printable import clean
+from ..printable import count as count  # for those who write with it
+from ..printable import size as size
 from ..values import Timestamp
 
 PATIENCE_S = 0.5  # work shorter than this shows no progress
@@ -83,20 +85,6 @@ def heading(text: str) -> str:
 def paint_status(cell: str) -> str:
     colour = _STATUS_COLOURS.get(cell.strip())
     return paint(cell, fg=colour) if colour else cell
-
-
-def count(number: int, noun: str, plural: str = "") -> str:
-    """`1 job`, `2 jobs`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def size(number: float) -> str:
-    """Bytes for people, in powers of 1000."""
-    units = ["B", "kB", "MB", "GB", "TB"]
-    while number >= 999.5 and len(units) > 1:
-        number /= 1000
-        del units[0]
-    return f"{number:.0f} {units[0]}" if units[0] == "B" or number >= 99.5 else f"{number:.1f} {units[0]}"
 
 
 def minute(moment: Timestamp) -> str:

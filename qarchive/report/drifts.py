@@ -10,9 +10,9 @@ from ..calibration import Calibration
 from ..drawing.drift import drift
 from ..drawing.elements import Child
 from ..job import Job
-from ..printable import clean
+from ..printable import clean, count
 from .devices import ran_with
-from .words import Reader, count, remark
+from .words import Reader, remark
 
 CALIBRATIONS = 60  # of a device that are read
 _KEPT = 1_000  # of which what is drawn is kept

@@ -8,12 +8,12 @@ from ..archive import Archive
 from ..drawing.elements import Child, element
 from ..drawing.timeline import timeline
 from ..job import Job
-from ..printable import clean, clean_lines
+from ..printable import clean, clean_lines, count, size
 from ..provenance import moments
 from ..text_forms import to_text
 from . import devices, results
 from .page import Links, anchor
-from .words import Reader, code, commands, commas, count, facts, link, linked, moment, remark, size, status, wide_table
+from .words import Reader, code, commands, commas, facts, link, linked, moment, remark, status, wide_table
 
 _NAMES = 5  # shown of a job's circuits
 _BLOBS = 200

@@ -8,10 +8,10 @@ from ..drawing.elements import Child, element
 from ..drawing.figure import scrolled, table
 from ..index import Row
 from ..job import Job
-from ..printable import clean
+from ..printable import clean, count
 from . import drifts, jobs
 from .page import Links, document
-from .words import Reader, code, count, link, linked, moment, remark, status
+from .words import Reader, code, link, linked, moment, remark, status
 
 JOBS = 20  # of a page that have a section of their own
 _HEADER = ("Job", "Created (UTC)", "Status", "Backend", "Shots", "Circuits", "Names, group, tags")

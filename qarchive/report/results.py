@@ -8,9 +8,9 @@ from ..drawing.elements import Child, element
 from ..drawing.histogram import histogram
 from ..job import Job
 from ..outcomes import TABLES, is_table, numbers_of
-from ..printable import clean
+from ..printable import clean, count
 from ..text_forms import describe, to_text
-from .words import Reader, count, facts, remark, wide_table
+from .words import Reader, facts, remark, wide_table
 
 CIRCUITS = 6  # shown of a job
 _STATES = 400  # after which no further circuit is shown

@@ -59,20 +59,6 @@ def linked(child: Element, address: str | None) -> Element:
     return child if address is None else element("a", child, href=address)
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
-    """`1 job`, `2 jobs`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
-
-
-def size(number: float) -> str:
-    """Bytes for people, in powers of 1000."""
-    units = ["B", "kB", "MB", "GB", "TB"]
-    while number >= 999.5 and len(units) > 1:
-        number /= 1000
-        del units[0]
-    return f"{number:.0f} {units[0]}" if units[0] == "B" or number >= 99.5 else f"{number:.1f} {units[0]}"
-
-
 def facts(pairs: Iterable[tuple[str, Child | Sequence[Child]]]) -> Element:
     """Names and what is so called; those without anything are left out."""
     rows = []

@@ -12,11 +12,11 @@ from ..drawing.elements import Child, element
 from ..errors import Ambiguous, BadInput, NotFound, QArchiveError
 from ..groups.reporting import standing
 from ..index import Query, Row
-from ..printable import clean
+from ..printable import clean, count
 from ..report import comparison, devices, drifts, overview
 from ..report import jobs as reports
 from ..report.page import Links, document
-from ..report.words import Reader, code, count, facts, link, linked, moment, problem, remark, status, wide_table
+from ..report.words import Reader, code, facts, link, linked, moment, problem, remark, status, wide_table
 from . import listing
 from .listing import FILTERS, Page
 
