@@ -149,7 +149,8 @@ def test_data_never_names_code():
 
 
 def test_a_help_text_waits_for_nothing_that_it_does_not_need():
-    code = "import sys\nfrom qarchive.cli import main\nmain(['--help'], standalone_mode=False)\nprint(*sys.modules, file=sys.stderr)"
+    code = "import sys\nfrom qarchive.cli import main\nmain(['--help'], standalone_mode=False)\n"
+    code += "print(*sys.modules, file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Commands:" in done.stdout
     loaded = {name for name in done.stderr.split() if name.startswith("qarchive.")}
