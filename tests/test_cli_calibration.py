@@ -388,6 +388,9 @@ def test_the_group_alone_says_what_it_can():
     found = click.testing.CliRunner().invoke(main, ["calibration"])
     assert found.exit_code == 0 and "Show and compare calibrations of devices." in found.stdout
     found = click.testing.CliRunner().invoke(main, ["calibration", "--json"])
-    commands = {"show": "Show the calibration that a job ran with.", "diff": "Show which figures of a device moved, and where.",
-                "drift": "Show how the figures of a device moved in time."}
+    commands = {
+        "show": "Show the calibration that a job ran with.",
+        "diff": "Show which figures of a device moved, and where.",
+        "drift": "Show how the figures of a device moved in time.",
+    }
     assert json.loads(found.stdout) == {"schema": "qarchive/calibration/1", "commands": commands}

@@ -16,7 +16,9 @@ README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"
 QISKIT = "from qiskit import QuantumCircuit\nfrom qiskit_aer import AerSimulator\n"
 BELL = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nqubit[2] q;\nbit[2] c;\nh q[0];\ncx q[0], q[1];\nc = measure q;\n'
 # sweep.py, and analyse.py, which is the same: what they run was recorded as the group `sweep`.
-SWEEP = QISKIT + """
+SWEEP = (
+    QISKIT
+    + """
 import qarchive
 archive = qarchive.open("lab")
 with archive.context(group="sweep", tags=["paper"]):
@@ -27,6 +29,7 @@ with archive.context(group="sweep", tags=["paper"]):
         circuit.measure(0, 0)
         counts = backend.run(circuit, shots=1000, seed_simulator=7).result().get_counts()
 """
+)
 
 
 def examples(section, language):
