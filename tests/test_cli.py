@@ -24,9 +24,11 @@ from qiskit_aer import AerSimulator
 import qarchive
 from qarchive import archive as facade
 from qarchive import codec, config, disk
-from qarchive.cli import main, output, values
+from qarchive.cli import main, output
+from qarchive.json_forms import to_json
 from qarchive.printable import clean
 from qarchive.store import Store
+from qarchive.text_forms import to_text
 from qarchive.values import Array, Link, Timestamp, Typed
 
 ROOT = Path(qarchive.__file__).parent.parent
@@ -538,9 +540,9 @@ FORMS = [  # a plain value, as text, and as JSON
 @pytest.mark.parametrize(("value", "text", "plain"), FORMS, ids=[type(value).__name__ for value, _, _ in FORMS])
 def test_every_plain_value_has_a_form_for_people_and_one_for_programs(value, text, plain):
     value = codec.decode(codec.encode(value))
-    assert values.to_text(value) == text
-    assert json.loads(json.dumps(values.to_json(value), allow_nan=False)) == plain
-    assert "... " not in values.to_text(value, full=True)
+    assert to_text(value) == text
+    assert json.loads(json.dumps(to_json(value), allow_nan=False)) == plain
+    assert "... " not in to_text(value, full=True)
 
 
 # Keeping

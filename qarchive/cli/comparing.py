@@ -18,9 +18,10 @@ from ..comparing.inputs import places
 from ..comparing.two_sample import EQUAL, INCONCLUSIVE, VERDICTS, Test
 from ..errors import BadInput, NotAnswered
 from ..job import Job
+from ..json_forms import to_json
 from ..printable import clean
 from ..providers.base import Cloud
-from . import output, results, values
+from . import output, results
 from .calibrations import drift_json, drift_row
 from .reading import job_argument
 from .shell import complete_job, json_option, opened
@@ -350,7 +351,7 @@ def _pair_json(pair: bundles.Pair) -> dict[str, Any]:
 def _change_json(change: settings.Change) -> dict[str, Any]:
     """A side that does not have the setting is left out."""
     sides = {"one": change.one, "other": change.other}
-    return {"path": change.path} | {name: values.to_json(value) for name, value in sides.items() if value is not settings.ABSENT}
+    return {"path": change.path} | {name: to_json(value) for name, value in sides.items() if value is not settings.ABSENT}
 
 
 def _test_json(test: Test) -> dict[str, Any]:

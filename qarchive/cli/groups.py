@@ -15,9 +15,10 @@ from ..errors import BadInput, NotAnswered
 from ..groups.group import Group
 from ..groups.reporting import Report
 from ..groups.sending import ACTIVE, FAILED, UNSENT
+from ..json_forms import to_json
 from ..printable import clean, clean_lines
 from ..values import Timestamp
-from . import output, values
+from . import output
 from .naming import circuits, complete_group, find, group_argument, span
 from .reading import Moment, Status, row_json, row_text
 from .shell import Commands, Later, json_option, opened
@@ -177,7 +178,7 @@ def report(where: str | None, name: str, detailed: bool, as_json: bool) -> None:
         failed = [(job, first, last, job.error or {}) for job, first, last in _jobs(group, FAILED | {"REFUSED"})]
         found = group.report()
     if as_json:
-        failures = [{"job": job.id, "circuits": [first, last], "status": job.status, "error": values.to_json(error)}
+        failures = [{"job": job.id, "circuits": [first, last], "status": job.status, "error": to_json(error)}
                     for job, first, last, error in failed] if detailed else None  # fmt: skip
         show_report("group-report", found, as_json=True, **({"failures": failures} if detailed else {}))
         return

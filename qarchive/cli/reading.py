@@ -14,10 +14,12 @@ from ..calibration import Calibration
 from ..chronicle import told
 from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
 from ..job import Job
+from ..json_forms import JSON_FORMS, to_json
 from ..labels import Note
 from ..printable import clean, clean_lines
+from ..text_forms import to_text
 from ..values import Timestamp
-from . import output, results, values
+from . import output, results
 from .naming import Place, place_of
 from .shell import complete_job, json_option, opened
 
@@ -98,7 +100,7 @@ def result(where: str | None, reference: str, circuit: int | None, everything: b
         job = archive.job(reference)
         if as_json:
             output.document("result", job=job.id, status=job.status, error=job.error, circuits=results.as_json(job, circuit),
-                            value=values.to_json(job.get(job.outcome["result"])))  # fmt: skip
+                            value=to_json(job.get(job.outcome["result"])))  # fmt: skip
         else:
             results.show(job, circuit, everything)
         results.judge(job)
@@ -128,7 +130,7 @@ def input_(where: str | None, reference: str, circuit: int | None, form: str, ta
         job = archive.job(reference)
         places = results.chosen(circuit, job.row.size)
         if as_json:
-            value = values.to_json(job.get(job.record["input"]))
+            value = to_json(job.get(job.record["input"]))
             output.document("input", job=job.id, circuits=_programs_json(job, places), value=value)
         elif form == "qpy":
             from ..providers.qiskit import files
@@ -147,7 +149,7 @@ def input_(where: str | None, reference: str, circuit: int | None, form: str, ta
                 _put(text.encode(), target)
 
 
-@click.command(epilog=f"JSON: {values.JSON_FORMS}")
+@click.command(epilog=f"JSON: {JSON_FORMS}")
 @click.argument("digest")
 @click.option("--raw", is_flag=True, help="The blob's canonical msgpack bytes, whose SHA-256 is the digest.")
 @click.option("--full", is_flag=True, help="Long lists, arrays and texts in full.")
@@ -168,9 +170,9 @@ def cat(where: str | None, digest: str, raw: bool, full: bool, as_json: bool) ->
                 raise BadInput("--raw", "is binary", "send it to a file or a pipe")
             _put(data, None)
         elif as_json:
-            output.document("cat", digest=codec.digest(data).hex(), value=values.to_json(codec.decode(data)))
+            output.document("cat", digest=codec.digest(data).hex(), value=to_json(codec.decode(data)))
         else:
-            output.write(values.to_text(codec.decode(data), full))
+            output.write(to_text(codec.decode(data), full))
 
 
 def _put(content: bytes, target: str | None) -> None:
@@ -216,15 +218,15 @@ def _show_json(job: Job, read: _Reader, place: Place | None) -> None:
     environment = read(lambda: job.environment)
     blobs = [{"kind": kind, "digest": digest, "bytes": size} for kind, digest, size in read(lambda: job.blobs) or ()]
     output.document("show", **row_json(job.row) | {
-        "names": list(record.get("names", ())), "labels": values.to_json(record.get("labels", {})), "gaps": job.gaps,
+        "names": list(record.get("names", ())), "labels": to_json(record.get("labels", {})), "gaps": job.gaps,
         "place": place and asdict(place), "origin": job.origin,
-        "config": values.to_json(read(lambda: job.config)), "environment": values.to_json(environment),
-        "backend_snapshot": values.to_json(read(lambda: job.backend_snapshot)),
+        "config": to_json(read(lambda: job.config)), "environment": to_json(environment),
+        "backend_snapshot": to_json(read(lambda: job.backend_snapshot)),
         "calibrations": [_calibration_json(found) for found in read(lambda: job.calibrations) or ()],
-        "parent": str(record["parent"]) if "parent" in record else None, "code": values.to_json(read(lambda: job.code)),
+        "parent": str(record["parent"]) if "parent" in record else None, "code": to_json(read(lambda: job.code)),
         "notes": [asdict(note) | {"created": str(note.created)} for note in job.notes],
-        "usage": values.to_json(job.usage), "error": values.to_json(job.error), "seal": read(lambda: job.seal), "blobs": blobs,
-        "history": values.to_json(job.history)})  # fmt: skip
+        "usage": to_json(job.usage), "error": to_json(job.error), "seal": read(lambda: job.seal), "blobs": blobs,
+        "history": to_json(job.history)})  # fmt: skip
 
 
 def _calibration_json(found: Calibration) -> dict[str, Any]:
@@ -244,7 +246,7 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     names = list(record.get("names", ()))
     origin = job.origin
     shown = ", ".join(names[:5]) + (f", ... {len(names) - 5:,} more" if len(names) > 5 else "")
-    params = ", ".join(f"{name} = {values.to_text(value)}" for name, value in labels.get("params", {}).items())
+    params = ", ".join(f"{name} = {to_text(value)}" for name, value in labels.get("params", {}).items())
     output.pairs([
         ("job", job.id),
         ("status", output.paint_status(clean(job.status))),
@@ -262,7 +264,7 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
         ("parent", f"job {parent}" if (parent := record.get("parent")) else ""),
         ("attempts", str(len(folded.attempts)) if len(folded.attempts) > 1 else ""),
         ("code", _code(read(lambda: job.code) or {})),
-        ("usage", values.to_text(job.usage) if job.usage else ""),
+        ("usage", to_text(job.usage) if job.usage else ""),
         ("seal", read(lambda: job.seal) or ""),
     ])  # fmt: skip
     if job.error:
@@ -272,7 +274,7 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     options = config.get("options", config)
     if options:
         _section("options")
-        output.pairs([(clean(name), values.to_text(value, indent="  ")) for name, value in options.items()], indent="  ")
+        output.pairs([(clean(name), to_text(value, indent="  ")) for name, value in options.items()], indent="  ")
     if environment := read(lambda: job.environment):
         packages = environment.get("packages", {})
         _section("environment")

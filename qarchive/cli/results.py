@@ -4,8 +4,10 @@ from typing import Any
 
 from ..errors import BadInput, JobFailed
 from ..job import Job
+from ..json_forms import to_json
 from ..printable import clean
-from . import output, values
+from ..text_forms import describe, to_text
+from . import output
 
 STATES = 20  # shown of a circuit
 CIRCUITS = 10  # shown of a job
@@ -25,7 +27,7 @@ def as_json(job: Job, circuit: int | None = None) -> list[dict[str, Any]]:
     """What came out of each circuit, or of one. Raises NotFinished, JobFailed, BadInput."""
     data = job.data()
     return [{"index": place, "name": _name(job, place, len(data)), "counts": data[place].get("counts"),
-             "data": {key: values.to_json(value) for key, value in data[place].items() if key != "counts"}}
+             "data": {key: to_json(value) for key, value in data[place].items() if key != "counts"}}
             for place in chosen(circuit, len(data))]  # fmt: skip
 
 
@@ -36,7 +38,7 @@ def show(job: Job, circuit: int | None = None, everything: bool = False) -> None
     """
     data = job.data()
     if not data and circuit is None:
-        output.write(values.to_text(job.get(job.outcome["result"]), everything))
+        output.write(to_text(job.get(job.outcome["result"]), everything))
     places = chosen(circuit, len(data))
     shown = places if everything else places[:CIRCUITS]
     for place in shown:
@@ -62,7 +64,7 @@ def _circuit(data: dict[str, Any], everything: bool) -> None:
     for name in _TABLES:
         if data.get(name):
             _table(data[name], everything)
-    rest = [(clean(key), values.describe(value)) for key, value in data.items() if key not in _TABLES or not value]
+    rest = [(clean(key), describe(value)) for key, value in data.items() if key not in _TABLES or not value]
     output.pairs(rest, indent="   ")
 
 
