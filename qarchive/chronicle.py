@@ -7,7 +7,6 @@ from typing import Any
 
 from . import codec, records
 from .bundles.selection import read_in_order
-from .index import Query
 from .library import Library
 from .values import Timestamp
 
@@ -30,12 +29,12 @@ class Event:
 def latest(library: Library, number: int) -> list[Event]:
     """The newest events of an archive, at most so many.
 
-    They are looked for where packs end, and in the newest jobs: not in all that there is. Records that were written in another
-    order than that of their times, as by an import, may be passed over.
+    Those of the jobs that were touched last are among them, and so is what stands at the ends of packs: what was written of groups
+    and of removed jobs, unless it was put elsewhere by an import or a repack.
     """
     library._recorder.settle()
     index = library._store.index
-    digests = set(index.written_last(number)).union(index.records_of(row.place[1] for row in index.rows(Query(), number)))
+    digests = set(index.written_last(number)).union(index.records_of(index.touched_last(number)))
     return _newest(library, digests, number)
 
 

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from . import model, records
+from .query import NAMED, searched
 from .rows import job_columns, member_columns
 from .tables import seal
+from .values import Timestamp
 
 
 class Listed(NamedTuple):
@@ -29,7 +31,19 @@ def listed(job: bytes, about: Mapping[bytes, Mapping[str, Any]], foreign: frozen
         earlier = [(job, provider_job) for provider_job in ids]
     if folded.record is not None and "member" in folded.record:
         member = member_columns(folded.record["member"], fields)
-    return Listed(job_columns(fields), [(tag, created, job) for tag in fields["tags"]], earlier, member)
+    return Listed((*job_columns(fields), _touched(about), _names(folded)), [(tag, created, job) for tag in fields["tags"]], earlier,
+                  member)  # fmt: skip
+
+
+def _touched(about: Mapping[bytes, Mapping[str, Any]]) -> int:
+    """When the last record was written, in ns."""
+    return max((at.ns for record in about.values() if type(at := record.get("created")) is Timestamp), default=0)
+
+
+def _names(folded: model.Folded) -> str | None:
+    """What the circuits of a job are called, different names a line each, as `searched` makes them; None where they have none."""
+    names = folded.record.get("names", ()) if folded.record else ()
+    return "\n".join(dict.fromkeys(map(searched, names[:NAMED]))) or None
 
 
 def group_rows(group: bytes, about: Mapping[bytes, Mapping[str, Any]]) -> tuple[tuple | None, list[tuple]]:

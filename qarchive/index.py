@@ -13,7 +13,8 @@ from typing import NamedTuple
 from . import pack
 from .catalog import Catalog
 from .intake import Known
-from .rows import JOB, GroupRow, Member, Query, Row, job_row, job_rows
+from .query import Query
+from .rows import JOB, GroupRow, Member, Row, job_row, job_rows
 from .tables import AT_DIGEST, AT_DIGESTS, OF_PACK, checked, entry_of, foreign_of, numbers_of, of_many, places
 from .values import Timestamp
 
@@ -25,14 +26,20 @@ class Index(Catalog):
 
     def rows(self, query: Query, limit: int, after: tuple[int, bytes] | None = None) -> list[Row]:
         """At most `limit` jobs, in order of creation; `after` is (created in ns, id) of the last one already seen."""
-        if (each := self._of_backends(query)) is not None:
-            found = [row for one in each for row in self.rows(one, limit, after)]
-            found.sort(key=lambda row: row.place, reverse=query.newest_first)
-            return found if limit < 0 else found[:limit]
+        query = self._resolved(query)
+        if query.backends is None or query.name is not None:
+            return self._rows(query, limit, after)
+        # Each is read in the order of an index.
+        each = [replace(query, backend=name, backends=None) for name in query.backends]
+        found = [row for one in each for row in self._rows(one, limit, after)]
+        found.sort(key=lambda row: row.place, reverse=query.newest_first)
+        return found if limit < 0 else found[:limit]
+
+    def _rows(self, query: Query, limit: int, after: tuple[int, bytes] | None) -> list[Row]:
         direction, compare = ("DESC", "<") if query.newest_first else ("ASC", ">")
 
         def read(db: sqlite3.Connection) -> list[Row]:
-            tables, tests, values, (created, job) = query.plan(_rare(db, query))
+            tables, tests, values, (created, job) = query.plan(db)
             if after is not None:
                 tests += f" AND ({created}, {job}) {compare} (?, ?)"
                 values += after
@@ -44,21 +51,20 @@ class Index(Catalog):
 
     def count(self, query: Query, limit: int = -1) -> int:
         """How many jobs fit; with a limit, no more than that are counted."""
-        if (each := self._of_backends(query)) is not None:
-            query = replace(query, backend=None, backends=tuple(one.backend for one in each))
+        query = self._resolved(query)
 
         def read(db: sqlite3.Connection) -> int:
-            tables, tests, values, _ = query.plan(_rare(db, query))
+            tables, tests, values, _ = query.plan(db)
             sql = f"SELECT count(*) FROM (SELECT 1 FROM {tables} WHERE {tests} LIMIT ?)"
             return db.execute(sql, (*values, limit)).fetchone()[0]
 
         return self.ask(read)
 
-    def _of_backends(self, query: Query) -> list[Query] | None:
-        """The same for each backend whose name fits a pattern: each is read in the order of an index. None for no pattern."""
+    def _resolved(self, query: Query) -> Query:
+        """The same with the names of backends in place of a pattern."""
         if query.backend is None or not _PATTERN.intersection(query.backend):
-            return None
-        return [replace(query, backend=name) for name in self.backends(query.backend)]
+            return query
+        return replace(query, backend=None, backends=tuple(self.backends(query.backend)))
 
     def backends(self, pattern: str = "*") -> list[str]:
         """The names of the backends that fit a pattern, in order; `*` stands for any text, `?` for one character."""
@@ -82,6 +88,10 @@ class Index(Catalog):
         sql = ("SELECT calibration, min(created) AS first FROM jobs WHERE backend = ? AND calibration IS NOT NULL "
                "GROUP BY calibration ORDER BY first DESC, calibration LIMIT ?")  # fmt: skip
         return self.ask(lambda db: [(digest, Timestamp(first)) for digest, first in db.execute(sql, (backend, number))])
+
+    def touched_last(self, number: int) -> list[bytes]:
+        """Ids of the listed jobs that something was written about last, by the clocks of those who wrote it, at most so many."""
+        return self.column("SELECT id FROM jobs ORDER BY touched DESC LIMIT ?", number)
 
     def conditions(self) -> dict[str, Known]:
         """How far each pack was read, and whether it is sealed or damaged, by its name."""
@@ -352,11 +362,10 @@ WITH RECURSIVE names(name) AS (
     WHERE name IS NOT NULL
 ) SELECT name FROM names WHERE name IS NOT NULL AND name GLOB ? ORDER BY name
 """
-_FEW = 2_000  # jobs that are looked at one by one in a few milliseconds
 _CONTENT = {
     "packs": "name, size, hash, synced, sealed, origin FROM packs",
     "blobs": f"digest, name, frame, start, stored, raw, length, kind, key, job FROM {OF_PACK}",
-    "jobs": f"{JOB} FROM jobs",
+    "jobs": f"{JOB}, touched, names FROM jobs",
     "tags": "tag, job, created FROM tags",
     "earlier": "job, provider_job FROM earlier",
     "groups": "* FROM groups",
@@ -370,20 +379,6 @@ _PLACES = (f"SELECT digest, name, kind, length, frame, stored, raw, start FROM {
 _MEMBER = "grp, author, sequence, first, job, size, mapped, created, status, backend, error, replaces, seal"
 _NOT_REPLACED = "NOT EXISTS (SELECT 1 FROM members AS later WHERE later.replaces = members.job AND later.grp = members.grp)"
 _IN_ORDER = "ORDER BY author, sequence, first, job"
-
-
-def _rare(db: sqlite3.Connection, query: Query) -> str | None:
-    """Of several filters the one that the fewest jobs pass, where these are few: the others may all be common."""
-    filters, fewest, found = query.filters, _FEW, None
-    for column, value in filters.items() if len(filters) > 1 else ():
-        table = column.partition(".")[0]
-        sql = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {column} = ? LIMIT {fewest})"
-        number = db.execute(sql, (value,)).fetchone()[0]
-        if number < fewest:
-            fewest, found = number, column
-            if not number:
-                break
-    return found
 
 
 def _sum(rows: Iterable[tuple]) -> tuple[int, int]:

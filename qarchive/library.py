@@ -41,19 +41,19 @@ class Library:
     def jobs(self, *, provider: str | None = None, backend: str | None = None, status: str | None = None, kind: str | None = None,
              tag: str | None = None, group: str | None = None, since: datetime | str | None = None,
              until: datetime | str | None = None, input: str | None = None, calibration: str | None = None,
-             order: str = "newest", limit: int | None = None) -> "Jobs":  # fmt: skip
+             name: str | None = None, order: str = "newest", limit: int | None = None) -> "Jobs":  # fmt: skip
         """The jobs that fit, read as they are asked for.
 
         In the name of the backend `*` stands for any text and `?` for one character. `since` and `until` bound the time of
-        creation (an aware datetime, or ISO text, UTC unless it says otherwise); `input` and `calibration` are full digests;
-        mock jobs stay out unless `kind="mock"`. Raises BadInput.
+        creation (an aware datetime, or ISO text, UTC unless it says otherwise); `input` and `calibration` are full digests; `name`
+        is a part of a circuit's name, in any case (of a job with many circuits, of one of the first 100); mock jobs stay out unless `kind="mock"`. Raises BadInput.
         """
         if status is not None and status not in model.STATUSES:
             raise BadInput(f"the status {status!r}", "does not exist", f"it is one of {', '.join(model.STATUSES)}")
         if order not in _ORDERS:
             raise BadInput(f"the order {order!r}", "does not exist", f"it is {' or '.join(_ORDERS)}")
         query = Query(provider, backend, status, kind, tag, group, moment_of("since", since), moment_of("until", until),
-                      _digest("input", input), _digest("calibration", calibration), order == "newest")  # fmt: skip
+                      _digest("input", input), _digest("calibration", calibration), name, order == "newest")  # fmt: skip
         return Jobs(self, query, limit)
 
     def jobs_like(self, prefix: str, limit: int) -> list[Job]:

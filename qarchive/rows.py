@@ -1,6 +1,5 @@
-"""What the index answers with: one row a job, a group, a member of a group. And what a listing can ask for."""
+"""What the index answers with: one row a job, a group, a member of a group."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -135,55 +134,3 @@ def member_columns(place: Any, fields: Mapping[str, Any]) -> tuple:
                int(place.get("mapped", False)), fields["created"].ns, fields["status"], fields["backend"], fields["error"],
                replaces and replaces.digest)  # fmt: skip
     return *columns, seal(columns)
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """What a listing asks for. `since` and `until` bound `created`; mock jobs stay out unless `kind` asks for them."""
-
-    provider: str | None = None
-    backend: str | None = None
-    status: str | None = None
-    kind: str | None = None
-    tag: str | None = None
-    group: str | None = None
-    since: Timestamp | None = None
-    until: Timestamp | None = None
-    input: bytes | None = None
-    calibration: bytes | None = None
-    newest_first: bool = True
-    backends: tuple[str, ...] | None = None  # one of these, to be counted
-
-    @property
-    def filters(self) -> dict[str, str | bytes]:
-        """{column: its value}, of those that have an index."""
-        wanted = {"tags.tag": self.tag, "jobs.provider": self.provider, "jobs.backend": self.backend, "jobs.status": self.status,
-                  "jobs.kind": self.kind, "jobs.grp": self.group, "jobs.input": self.input,
-                  "jobs.calibration": self.calibration}  # fmt: skip
-        return {column: value for column, value in wanted.items() if value is not None}
-
-    def plan(self, rare: str | None) -> tuple[str, str, list, tuple[str, str]]:
-        """(tables, tests, their values, the columns that give the order: time of creation, and the id among equal ones).
-
-        `rare` is a filter that few jobs pass, which are then looked at one by one; without one the jobs are read in their order.
-        """
-        # The unary plus keeps SQLite from choosing another index, which would then have to be sorted.
-        tests, values = [], []
-        for column, value in self.filters.items():
-            tests.append(f"{column} = ?" if rare in (None, column) or column == "tags.tag" else f"+{column} = ?")
-            values.append(value)
-        if self.backends is not None:
-            tests.append("+jobs.backend IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(self.backends))
-        if self.kind is None:
-            tests.append("+jobs.kind != 'mock'")
-        tables, created, job = "jobs", "jobs.created", "jobs.id"
-        if self.tag is not None and rare in (None, "tags.tag"):
-            tables, created, job = "tags CROSS JOIN jobs ON jobs.id = tags.job", "tags.created", "tags.job"
-        elif self.tag is not None:
-            tables = "jobs CROSS JOIN tags ON tags.created = jobs.created AND tags.job = jobs.id"
-        for test, moment in ((f"{created} >= ?", self.since), (f"{created} < ?", self.until)):
-            if moment is not None:
-                tests.append(test)
-                values.append(moment.ns)
-        return tables, " AND ".join(tests), values, (created, job)

@@ -11,10 +11,11 @@ import msgpack
 
 from . import pack
 
-VERSION = 5
+VERSION = 6
 
 # A blob's number tells its pack from its place there, so that a pack's rows stand together. `key` is another name for its
-# content, `job` what a record that takes part is about.
+# content, `job` what a record that takes part is about. `touched` is when the last record about a job was written, `names` what its
+# circuits are called, to be searched.
 TABLES = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value);
 CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, boot TEXT, sealed INTEGER,
@@ -24,7 +25,8 @@ CREATE TABLE blobs(id INTEGER PRIMARY KEY, digest BLOB, frame INTEGER, start INT
     length INTEGER, kind TEXT, key BLOB, job BLOB);
 CREATE TABLE withheld(digest BLOB, pack INTEGER, job BLOB, PRIMARY KEY(digest, pack)) WITHOUT ROWID;
 CREATE TABLE jobs(number INTEGER PRIMARY KEY, id BLOB, created INTEGER, provider TEXT, backend TEXT, status TEXT, kind TEXT,
-    grp TEXT, input BLOB, calibration BLOB, provider_job TEXT, open INTEGER, body BLOB, seal INTEGER);
+    grp TEXT, input BLOB, calibration BLOB, provider_job TEXT, open INTEGER, body BLOB, seal INTEGER, touched INTEGER,
+    names TEXT);
 CREATE TABLE tags(tag TEXT, created INTEGER, job BLOB, PRIMARY KEY(tag, created, job)) WITHOUT ROWID;
 CREATE TABLE earlier(job BLOB, provider_job TEXT, PRIMARY KEY(job, provider_job)) WITHOUT ROWID;
 CREATE TABLE groups(id BLOB PRIMARY KEY, name TEXT, archive TEXT, number INTEGER, removed INTEGER, seal INTEGER) WITHOUT ROWID;
@@ -47,6 +49,8 @@ CREATE INDEX jobs_provider ON jobs(provider, created, id);
 CREATE INDEX jobs_backend ON jobs(backend, created, id);
 CREATE INDEX jobs_status ON jobs(status, created, id);
 CREATE INDEX jobs_kind ON jobs(kind, created, id);
+CREATE INDEX jobs_touched ON jobs(touched);
+CREATE INDEX jobs_names ON jobs(names) WHERE names IS NOT NULL;
 CREATE INDEX jobs_open ON jobs(created, id) WHERE open;
 CREATE INDEX jobs_group ON jobs(grp, created, id) WHERE grp IS NOT NULL;
 CREATE INDEX jobs_input ON jobs(input);
@@ -61,7 +65,7 @@ CREATE INDEX members_replaces ON members(replaces) WHERE replaces IS NOT NULL;
 # One row into each table that holds many. A row of `earlier` and `tags` may be there already, and one of a group be a newer one.
 INSERTS = {
     "blobs": f"INSERT INTO blobs VALUES (?{', ?' * 9})",
-    "jobs": f"INSERT INTO jobs VALUES (NULL{', ?' * 13})",
+    "jobs": f"INSERT INTO jobs VALUES (NULL{', ?' * 15})",
     "tags": "INSERT OR IGNORE INTO tags VALUES (?, ?, ?)",
     "earlier": "INSERT OR IGNORE INTO earlier VALUES (?, ?)",
     "groups": "REPLACE INTO groups VALUES (?, ?, ?, ?, ?, ?)",

@@ -40,7 +40,7 @@ def blob(kind: str, value: object, key: bytes | None = None) -> Blob:
 
 def build(number: int, *, created: int | None = None, provider: str = "aer", backend: str = "aer_simulator", kind: str = "run",
           status: str | None = "DONE", group: str | None = None, tags: Iterable[str] = (), provider_job: str | None = None,
-          size: int = 60) -> Built:  # fmt: skip
+          size: int = 60, names: Iterable[str] = ()) -> Built:  # fmt: skip
     """A job that shares its calibration and environment with all others, its configuration with some, its input with those
     of the same number and size, and its result with none.
 
@@ -56,7 +56,7 @@ def build(number: int, *, created: int | None = None, provider: str = "aer", bac
     )
     labels = {"tags": list(tags)} | ({"group": group} if group else {})
     record = records.job_record(provider=provider, kind=kind, backend=backend, input=Link(circuit.digest),
-                                config=Link(config.digest), shots=100, size=1, labels=labels)  # fmt: skip
+                                config=Link(config.digest), shots=100, size=1, labels=labels, names=names)  # fmt: skip
     if created is not None:
         record["created"] = Timestamp(created)
     job = blob(pack.RECORD, record)

@@ -18,7 +18,7 @@ FLOORS = [
     {"values", "drawing"},
     {"codec", "disk", "environment", "code_state", "filesystem", "workers"},
     {"columns", "outcomes", "records", "config", "redact", "pack", "locks", "owner", "shapes"},
-    {"model", "json_forms", "tables"},
+    {"model", "json_forms", "tables", "query"},
     {"rows", "database", "text_forms"},
     {"condemned", "folding", "identity", "lease", "notebook", "plotting", "seals", "solid", "tabular", "trees"},
     {"intake"},

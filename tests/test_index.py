@@ -15,10 +15,10 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qarchive import database, intake, pack
+from qarchive import database, intake, pack, records
 from qarchive.index import Index, Query, Row
 from qarchive.store import Store
-from qarchive.values import Timestamp
+from qarchive.values import Link, Timestamp
 
 BACKENDS, STATUSES, KINDS = ("ibm_fez", "ibm_kyiv"), ("DONE", "ERROR", "SENDING", None), ("run", "sampler", "mock")
 
@@ -30,7 +30,8 @@ def many(store):
     for number in range(60):
         about = {"created": chance.randrange(8), "provider": chance.choice(("aer", "ibm")), "backend": chance.choice(BACKENDS),
                  "kind": chance.choice(KINDS), "status": chance.choice(STATUSES), "group": chance.choice((None, "g1", "g2")),
-                 "tags": chance.sample(["a", "b", "c"], chance.randrange(3))}  # fmt: skip
+                 "tags": chance.sample(["a", "b", "c"], chance.randrange(3)),
+                 "names": chance.sample(["Bell", "GHZ-3", "Straße"], chance.randrange(3))}  # fmt: skip
         job = building.build(number % 7, **about)
         store.commit(job.blobs, durable=False)
         by_kind = {blob.kind: blob.digest for blob in job.blobs}
@@ -44,6 +45,8 @@ def _expected(made, newest_first=True, **wanted) -> list[bytes]:
             return (job["created"] >= value.ns) == (name == "since")
         if name == "tag":
             return value in job["tags"]
+        if name == "name":
+            return any(value.casefold() in each.casefold() for each in job["names"])
         return (job[name] or "PREPARED" if name == "status" else job[name]) == value
 
     found = [job for job in made if "kind" in wanted or job["kind"] != "mock"]
@@ -56,7 +59,8 @@ def _expected(made, newest_first=True, **wanted) -> list[bytes]:
     {"kind": "mock"}, {"tag": "a"}, {"group": "g1"}, {"since": Timestamp(3)}, {"until": Timestamp(3)},
     {"since": Timestamp(2), "until": Timestamp(5)},
     {"provider": "ibm", "backend": "ibm_fez", "status": "DONE", "tag": "b", "since": Timestamp(1)}, {"provider": "nobody"},
-    {"since": Timestamp(0)}, {"until": Timestamp(0)},
+    {"since": Timestamp(0)}, {"until": Timestamp(0)}, {"name": "bell"}, {"name": "E"}, {"name": "STRASSE", "tag": "a"},
+    {"name": "l\nghz"}, {"name": "ghz", "backend": "ibm_fez", "since": Timestamp(2)}, {"name": "ghz", "kind": "mock"},
 ])  # fmt: skip
 @pytest.mark.parametrize("newest_first", [True, False])
 def test_every_filter_and_pages_of_every_size_equal_the_whole_listing(many, wanted, newest_first):
@@ -362,3 +366,30 @@ def test_to_catch_up_with_a_write_no_table_that_grows_is_read_through(store):
                     yield statement, step
 
     assert store.index.ask(lambda db: list(read_through(db))) == []
+
+
+def test_of_a_job_with_many_circuits_the_first_hundred_names_find_it_and_each_by_its_first_letters(store):
+    job = building.build(1, names=[*(f"step {number}" for number in range(102)), "last"])
+    long = building.build(2, names=["x" * 300])
+    for each in (job, long):
+        store.commit(each.blobs, durable=False)
+    found = {name: building.listed(store, Query(name=name)) for name in ("STEP 99", "step 100", "last", "x" * 200, "x" * 400)}
+    assert found == {"STEP 99": [job.id], "step 100": [], "last": [], "x" * 200: [long.id], "x" * 400: [long.id]}
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_the_jobs_touched_last_are_those_with_the_latest_records(data):
+    with TemporaryDirectory() as folder:
+        store = Store.create(Path(folder) / "archive")
+        times = {}
+        for number in range(5):
+            made, noted = data.draw(st.integers(0, 9)), data.draw(st.integers(0, 9))
+            job = building.build(number, created=made, status=None)
+            note = records.annotation_record(job=Link(job.id), text="seen") | {"created": Timestamp(noted)}
+            store.commit(job.blobs, durable=False)
+            store.commit([building.blob(pack.RECORD, note)], durable=False)
+            times[job.id] = max(made, noted)
+        found = store.index.touched_last(3)
+        assert [times[job] for job in found] == sorted(times.values(), reverse=True)[:3]
+        store.close()

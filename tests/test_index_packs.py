@@ -11,7 +11,7 @@ import building
 import pytest
 import zstandard
 
-from qarchive import catalog, filling, index, intake, pack
+from qarchive import catalog, filling, intake, pack, query
 from qarchive.index import Index, Query, Row
 from qarchive.store import Store
 from qarchive.tables import INDEXES
@@ -257,26 +257,29 @@ def test_a_row_that_was_read_is_as_one_that_was_made(replaceable):
 @pytest.mark.parametrize("few", [0, 5, 2000])
 @pytest.mark.parametrize("wanted", [
     {"backend": "x", "status": "DONE"}, {"backend": "y", "tag": "a"}, {"tag": "b", "status": "ERROR", "backend": "x"},
+    {"name": "ell", "tag": "a"}, {"name": "ell"}, {"name": "ell", "backend": "?"}, {"name": "ghz", "status": "DONE", "tag": "b"},
     {"tag": "none", "backend": "x"}, {"kind": "mock", "tag": "a"}, {"provider": "aer", "group": "g", "backend": "y"},
 ])  # fmt: skip
 def test_filters_give_the_same_whichever_of_them_is_read_first(store, monkeypatch, few, wanted):
-    monkeypatch.setattr(index, "_FEW", few)
+    monkeypatch.setattr(query, "_FEW", few)
+    monkeypatch.setattr(query, "_FEW_NAMED", few)
     for number in range(24):
         about = {"backend": "xxxy"[number % 4], "status": ("DONE", "ERROR")[number % 3 == 0],
                  "group": "g" if number % 5 else None,
-                 "tags": ["a"] * (number % 2) + ["b"] * (number % 6 == 0), "kind": "mock" if number == 7 else "run"}  # fmt: skip
+                 "names": ["Bell", "GHZ"][number % 3 :], "tags": ["a"] * (number % 2) + ["b"] * (number % 6 == 0), "kind": "mock" if number == 7 else "run"}  # fmt: skip
         store.commit(building.build(number, created=number // 2, **about).blobs, durable=False)
 
     def fits(row):
-        return all(value in row.tags if name == "tag" else getattr(row, name) == value for name, value in wanted.items())
+        return all(value in row.tags if name == "tag" else value in "".join(row.names).lower() if name == "name"
+                   else value in ("?", getattr(row, name)) for name, value in wanted.items())  # fmt: skip
 
     rows = store.index.rows(Query(), -1) + store.index.rows(Query(kind="mock"), -1)
     expected = sorted((row.created.ns, row.id) for row in rows if fits(row) and (row.kind == "run" or "kind" in wanted))
     for newest_first in (False, True):
-        query = Query(**wanted, newest_first=newest_first)
+        asked = Query(**wanted, newest_first=newest_first)
         found, after = [], None
-        while page := store.index.rows(query, 2, after):
+        while page := store.index.rows(asked, 2, after):
             found += [(row.created.ns, row.id) for row in page]
             after = page[-1].place
         assert found == (expected[::-1] if newest_first else expected)
-        assert store.index.count(query) == len(expected)
+        assert store.index.count(asked) == len(expected)

@@ -26,6 +26,7 @@ _FILTERS = (
     click.option("--kind", type=click.Choice(("simulator", "qpu", "local", "mock")), help="Only jobs on backends of this kind."),
     click.option("--tag", help="Only jobs with this tag."),
     click.option("--group", help="Only jobs of this group.", shell_complete=complete_group),
+    click.option("--name", metavar="TEXT", help="Only jobs with a circuit whose name has this text in it, in any case."),
     click.option("--since", type=Moment(), help=_SINCE),
     click.option("--until", type=Moment(), help="Only jobs made before this time."),
 )  # fmt: skip

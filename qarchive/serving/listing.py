@@ -1,7 +1,7 @@
 """Jobs a page at a time, whatever there are: by filters that the index knows, from a place in the order on; and a search."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..archive import Archive
@@ -11,8 +11,7 @@ from ..library import PREFIX_MIN
 
 PAGE = 50
 COUNTED = 1_000  # jobs that are counted at most: with several filters ten times as many take a second
-SEARCHED = 5_000  # jobs whose circuits' names are looked at
-FILTERS = ("provider", "backend", "status", "kind", "tag", "group", "since", "until")
+FILTERS = ("provider", "backend", "status", "kind", "tag", "group", "name", "since", "until")
 
 Place = tuple[int, bytes]
 
@@ -64,36 +63,20 @@ def counted(archive: Archive, query: Query, page: Page) -> str:
 
 def search(archive: Archive, text: str, filters: Mapping[str, str]) -> Found:
     """Jobs that a text means: by their id or the beginning of it, their provider's own id, a tag, a group, a backend, or a part
-    of a circuit's name, of the newest jobs that fit the filters."""
-    index, query = archive._store.index, query_of(archive, filters)
+    of a circuit's name; all but the first two among the jobs that fit the filters."""
+    index = archive._store.index
     ids = index.jobs_of_provider(text)
     if re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", text):
         ids = [*index.jobs_with_prefix(text.lower(), PAGE), *ids]
     rows = {job: row for job in dict.fromkeys(ids) if (row := index.row(job)) is not None}
     by_id, exact = len(rows), []
-    for name in ("tag", "group", "backend"):
+    for name in ("tag", "group", "backend", "name"):
         if name not in filters:
             found = index.rows(query_of(archive, {**filters, name: text}), PAGE + 1)
             rows |= {row.place[1]: row for row in found}
             exact += [name] if found else []
-    if not by_id:
-        rows |= {row.place[1]: row for row in _named(archive, query, text)}
     shown = sorted(rows.values(), key=lambda row: row.place, reverse=True)
     return Found(shown[:PAGE], len(shown) > PAGE, len(shown) == by_id == 1, exact)
-
-
-def _named(archive: Archive, query: Query, text: str) -> Iterable[Row]:
-    """Of the newest jobs those with a circuit whose name has this text in it."""
-    wanted, found, after, looked = text.casefold(), 0, None, 0
-    while looked < SEARCHED and found <= PAGE:
-        rows = archive._store.index.rows(query, 500, after)
-        for row in rows:
-            if any(wanted in name.casefold() for name in row.names):
-                found += 1
-                yield row
-        if len(rows) < 500:
-            return
-        looked, after = looked + len(rows), rows[-1].place
 
 
 def _text(row: Row) -> str:
