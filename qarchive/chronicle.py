@@ -7,7 +7,7 @@ from typing import Any
 
 from . import codec, records
 from .bundles.selection import read_in_order
-from .library import Library
+from .library import Jobs, Library
 from .values import Timestamp
 
 
@@ -29,13 +29,20 @@ class Event:
 def latest(library: Library, number: int) -> list[Event]:
     """The newest events of an archive, at most so many.
 
-    Those of the jobs that were touched last are among them, and so is what stands at the ends of packs: what was written of groups
-    and of removed jobs, unless it was put elsewhere by an import or a repack.
+    Those of groups and of removed jobs are looked for where packs end: one that an import or a repack has put elsewhere is passed
+    over.
     """
     library._recorder.settle()
     index = library._store.index
     digests = set(index.written_last(number)).union(index.records_of(index.touched_last(number)))
     return _newest(library, digests, number)
+
+
+def among(library: Library, jobs: Jobs, number: int) -> list[Event]:
+    """The newest events of the jobs that fit a query, at most so many."""
+    library._recorder.settle()
+    index = library._store.index
+    return _newest(library, index.records_of(index.touched_last(number, jobs._query)), number)
 
 
 def of(library: Library, subjects: Iterable[bytes], number: int) -> list[Event]:

@@ -57,8 +57,8 @@ class Curating(Exchange):
 
     def remove(self, references: Iterable[str] | str = (), *, dry_run: bool = False, provider: str | None = None,
                backend: str | None = None, status: str | None = None, kind: str | None = None, tag: str | None = None,
-               group: str | None = None, since: datetime | str | None = None, until: datetime | str | None = None
-               ) -> Removal:  # fmt: skip
+               group: str | None = None, name: str | None = None, since: datetime | str | None = None,
+               until: datetime | str | None = None) -> Removal:  # fmt: skip
         """Take jobs out of the listings: those that `references` name, as `job` takes them, and those that the filters of `jobs`
         find. With `dry_run` only what would be removed is said.
 
@@ -68,8 +68,8 @@ class Curating(Exchange):
         self._recorder.settle()
         self._store.must_be_writable()
         query = {"provider": provider, "backend": backend, "status": status, "kind": kind, "tag": tag, "group": group,
-                 "since": since, "until": until}  # fmt: skip
-        query = {name: value for name, value in query.items() if value is not None}
+                 "name": name, "since": since, "until": until}  # fmt: skip
+        query = {of: value for of, value in query.items() if value is not None}
         named = [references] if isinstance(references, str) else list(references)
         if not named and not query:
             raise BadInput("what to remove", "is not said", "name jobs, or give a filter")

@@ -89,9 +89,19 @@ class Index(Catalog):
                "GROUP BY calibration ORDER BY first DESC, calibration LIMIT ?")  # fmt: skip
         return self.ask(lambda db: [(digest, Timestamp(first)) for digest, first in db.execute(sql, (backend, number))])
 
-    def touched_last(self, number: int) -> list[bytes]:
-        """Ids of the listed jobs that something was written about last, by the clocks of those who wrote it, at most so many."""
-        return self.column("SELECT id FROM jobs ORDER BY touched DESC LIMIT ?", number)
+    def touched_last(self, number: int, query: Query | None = None) -> list[bytes]:
+        """Ids of the listed jobs, or of those that fit, that something was written about last, by the clocks of those who wrote it,
+        at most so many."""
+        if query is None:
+            return self.column("SELECT id FROM jobs ORDER BY touched DESC LIMIT ?", number)
+        query = self._resolved(query)
+
+        def read(db: sqlite3.Connection) -> list[bytes]:
+            tables, tests, values, _ = query.plan(db)
+            sql = f"SELECT jobs.id FROM {tables} WHERE {tests} ORDER BY jobs.touched DESC LIMIT ?"
+            return [job for (job,) in db.execute(sql, (*values, number))]
+
+        return self.ask(read)
 
     def conditions(self) -> dict[str, Known]:
         """How far each pack was read, and whether it is sealed or damaged, by its name."""

@@ -255,7 +255,9 @@ def test_log_sees_what_was_written_about_a_job_of_long_ago(lab):
         for number in range(30):
             archive._store.commit(build(100 + number, created=DAY + number * 10**15).blobs, durable=False)
     run(path, "tag", jobs[0], "--add", "late")
-    assert document(path, "log", "--limit", 1)["events"][0]["job"] == jobs[0]
+    run(path, "repack")
+    for arguments in ((), ("--provider", "aer"), ("--tag", "late"), ("--backend", "simul*")):
+        assert document(path, "log", "--limit", 1, *arguments)["events"][0]["detail"] == "+late"
 
 
 def test_an_empty_archive_has_no_events(home):

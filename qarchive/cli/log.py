@@ -27,10 +27,8 @@ def log(where: str | None, references: tuple[str, ...], limit: int, utc: bool, a
     """Show what happened, the newest first.
 
     One line for each record: that a job was created, sent, ended, tagged, removed and so on, by the clock of whoever wrote it.
-    With REF... (jobs, or groups by name) only what happened to these; with filters, to the newest N jobs that fit.
-
-    Without either it is what was written last: at the ends of the packs, and about the newest N jobs. So it takes no longer in a
-    large archive, and may pass over what an import brought about older jobs.
+    With REF... (jobs, or groups by name) only what happened to these; with filters, to the jobs that fit. Without either, events of
+    groups and of removed jobs may be passed over when an import or `qarchive repack` has moved them.
 
     \b
     Example: qarchive log --group vqe --limit 50
@@ -58,7 +56,7 @@ def _events(archive: Archive, references: tuple[str, ...], query: dict[str, Any]
     if references and query:
         raise BadInput("REF... and filters", "both say of which jobs", "give one of them")
     if query:
-        return chronicle.of(archive, (job.row.place[1] for job in archive.jobs(**query, limit=limit)), limit)
+        return chronicle.among(archive, archive.jobs(**query), limit)
     jobs, groups = choosing.chosen(archive, references, {})
     return chronicle.of(archive, jobs + groups, limit)
 
