@@ -31,8 +31,8 @@ def listed(job: bytes, about: Mapping[bytes, Mapping[str, Any]], foreign: frozen
         earlier = [(job, provider_job) for provider_job in ids]
     if folded.record is not None and "member" in folded.record:
         member = member_columns(folded.record["member"], fields)
-    return Listed((*job_columns(fields), _touched(about), _names(folded)), [(tag, created, job) for tag in fields["tags"]], earlier,
-                  member)  # fmt: skip
+    row = *job_columns(fields), _touched(about), _names(folded)
+    return Listed(row, [(tag, created, job) for tag in fields["tags"]], earlier, member)
 
 
 def _touched(about: Mapping[bytes, Mapping[str, Any]]) -> int:

@@ -90,14 +90,14 @@ class Index(Catalog):
         return self.ask(lambda db: [(digest, Timestamp(first)) for digest, first in db.execute(sql, (backend, number))])
 
     def touched_last(self, number: int, query: Query | None = None) -> list[bytes]:
-        """Ids of the listed jobs, or of those that fit, that something was written about last, by the clocks of those who wrote it,
+        """Ids of the listed jobs, or of those that fit, that something was written about last, by the clocks of whoever wrote it;
         at most so many."""
         if query is None:
             return self.column("SELECT id FROM jobs ORDER BY touched DESC LIMIT ?", number)
         query = self._resolved(query)
 
         def read(db: sqlite3.Connection) -> list[bytes]:
-            tables, tests, values, _ = query.plan(db)
+            tables, tests, values, _ = query.plan(db, touched=True)
             sql = f"SELECT jobs.id FROM {tables} WHERE {tests} ORDER BY jobs.touched DESC LIMIT ?"
             return [job for (job,) in db.execute(sql, (*values, number))]
 

@@ -45,8 +45,9 @@ class Library:
         """The jobs that fit, read as they are asked for.
 
         In the name of the backend `*` stands for any text and `?` for one character. `since` and `until` bound the time of
-        creation (an aware datetime, or ISO text, UTC unless it says otherwise); `input` and `calibration` are full digests; `name`
-        is a part of a circuit's name, in any case (of a job with many circuits, of one of the first 100); mock jobs stay out unless `kind="mock"`. Raises BadInput.
+        creation (an aware datetime, or ISO text, UTC unless it says otherwise); `input` and `calibration` are full digests;
+        `name` is a part of a circuit's name, in any case (of one of the first 100 circuits of a job); mock jobs stay out unless
+        `kind="mock"`. Raises BadInput.
         """
         if status is not None and status not in model.STATUSES:
             raise BadInput(f"the status {status!r}", "does not exist", f"it is one of {', '.join(model.STATUSES)}")

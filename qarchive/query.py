@@ -34,18 +34,20 @@ class Query:
     newest_first: bool = True
     backends: tuple[str, ...] | None = None  # one of these
 
-    def plan(self, db: sqlite3.Connection) -> tuple[str, str, list, tuple[str, str]]:
+    def plan(self, db: sqlite3.Connection, touched: bool = False) -> tuple[str, str, list, tuple[str, str]]:
         """(tables, tests, their values, the columns that give the order: time of creation, and the id among equal ones), by what
-        is least to look at."""
+        is least to look at. With `touched` the order is to be that in which something was written about the jobs."""
         # The unary plus keeps SQLite from choosing another index, which would then have to be sorted.
         tables, created, job, tests, values = "jobs", "jobs.created", "jobs.id", [], []
-        rare = self._rare(db)
+        rare = self._rare(db, touched)
         if self.name is not None and rare is None and (found := self._named(db)) is not None:
             rare, tables = "jobs.number", "json_each(?) AS found CROSS JOIN jobs ON jobs.number = found.value"
             values.append(json.dumps(found))
         elif self.name is not None:
             tests.append("instr(jobs.names, ?)")
             values.append(searched(self.name))
+        if touched and rare is None:
+            rare, created = "jobs.touched", "+jobs.created"
         for column, value in self._filters.items():
             tests.append(f"{column} = ?" if rare in (None, column) or column == "tags.tag" else f"+{column} = ?")
             values.append(value)
@@ -72,11 +74,11 @@ class Query:
                   "jobs.calibration": self.calibration}  # fmt: skip
         return {column: value for column, value in wanted.items() if value is not None}
 
-    def _rare(self, db: sqlite3.Connection) -> str | None:
+    def _rare(self, db: sqlite3.Connection, touched: bool) -> str | None:
         """Of several filters the one that the fewest jobs pass, where these are few: the others may all be common. None else:
         the jobs are then read in their order."""
         filters, fewest, found = self._filters, _FEW, None
-        for column, value in filters.items() if len(filters) + (self.name is not None) > 1 else ():
+        for column, value in filters.items() if touched or len(filters) + (self.name is not None) > 1 else ():
             table = column.partition(".")[0]
             sql = f"SELECT count(*) FROM (SELECT 1 FROM {table} WHERE {column} = ? LIMIT {fewest})"
             number = db.execute(sql, (value,)).fetchone()[0]

@@ -14,8 +14,8 @@ from . import pack
 VERSION = 6
 
 # A blob's number tells its pack from its place there, so that a pack's rows stand together. `key` is another name for its
-# content, `job` what a record that takes part is about. `touched` is when the last record about a job was written, `names` what its
-# circuits are called, to be searched.
+# content, `job` what a record that takes part is about. `touched` is when the last record about a job was written, `names` what
+# its circuits are called.
 TABLES = """
 CREATE TABLE meta(name TEXT PRIMARY KEY, value);
 CREATE TABLE packs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, size INTEGER, hash BLOB, synced INTEGER, boot TEXT, sealed INTEGER,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from building import build
+from building import Child, build
 from page_lab import Page
 
 import qarchive
@@ -133,9 +133,9 @@ def test_report_of_damage_is_a_page_and_exit_code_5(lab):
 
 
 @contextmanager
-def serving(*words):
+def serving(*words, program=("-m", "qarchive")):
     """A server of the archive, and its first line of output."""
-    command = [sys.executable, "-m", "qarchive", "--archive", "lab", "serve", *words]
+    command = [sys.executable, *program, "--archive", "lab", "serve", *words]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             yield process, process.stdout.readline().strip()
@@ -162,6 +162,27 @@ def test_serve_listens_on_the_loopback_interface_alone(lab):
         sockets = Path("/proc/net/tcp").read_text().splitlines()
         listening = [line.split()[1] for line in sockets if line.split()[3] == "0A" and line.split()[1].endswith(f":{port:04X}")]
         assert listening == [f"0100007F:{port:04X}"]
+
+
+@pytest.mark.parametrize("family, host", [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::ffff:127.0.0.1")])
+def test_another_account_on_the_same_computer_is_refused(lab, family, host):
+    ours = "import os; os.getuid = lambda: 4242; from qarchive.cli import main; main()"  # root may be asking, and may always ask
+    with serving("--port", "0", program=("-c", ours)) as (_, url):
+        port = int(url.rpartition(":")[2].strip("/"))
+
+        def ask(tell):
+            if os.getuid() == 0:
+                os.setuid(65534)
+            with socket.socket(family) as connection:
+                connection.connect((host, port))
+                connection.sendall(f"GET / HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode())
+                answer = connection.makefile().read().splitlines()
+                tell(answer[0])
+                tell(answer[-1])
+
+        told, code = Child(ask).wait()
+    refused = "This archive is shown to the account alone that started `qarchive serve` on this computer."
+    assert (told, code) == (["HTTP/1.0 403 Forbidden", refused], 0)
 
 
 def test_a_port_that_is_taken_is_said(lab):

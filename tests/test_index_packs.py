@@ -11,10 +11,11 @@ import building
 import pytest
 import zstandard
 
-from qarchive import catalog, filling, intake, pack, query
+from qarchive import catalog, filling, intake, pack, query, records
 from qarchive.index import Index, Query, Row
 from qarchive.store import Store
 from qarchive.tables import INDEXES
+from qarchive.values import Link, Timestamp
 
 COMPRESSOR = zstandard.ZstdCompressor(level=1, write_checksum=True, write_content_size=True)
 
@@ -266,7 +267,8 @@ def test_filters_give_the_same_whichever_of_them_is_read_first(store, monkeypatc
     for number in range(24):
         about = {"backend": "xxxy"[number % 4], "status": ("DONE", "ERROR")[number % 3 == 0],
                  "group": "g" if number % 5 else None,
-                 "names": ["Bell", "GHZ"][number % 3 :], "tags": ["a"] * (number % 2) + ["b"] * (number % 6 == 0), "kind": "mock" if number == 7 else "run"}  # fmt: skip
+                 "names": ["Bell", "GHZ"][number % 3 :],
+                 "tags": ["a"] * (number % 2) + ["b"] * (number % 6 == 0), "kind": "mock" if number == 7 else "run"}  # fmt: skip
         store.commit(building.build(number, created=number // 2, **about).blobs, durable=False)
 
     def fits(row):
@@ -283,3 +285,20 @@ def test_filters_give_the_same_whichever_of_them_is_read_first(store, monkeypatc
             after = page[-1].place
         assert found == (expected[::-1] if newest_first else expected)
         assert store.index.count(asked) == len(expected)
+
+
+@pytest.mark.parametrize("few", [0, 2000])
+@pytest.mark.parametrize("wanted", [
+    {"backend": "x"}, {"tag": "a", "since": Timestamp(3)}, {"backend": "?", "name": "ell"}, {"kind": "mock"}, {"name": "none"},
+])  # fmt: skip
+def test_what_was_touched_last_is_the_same_whatever_is_read_first(store, monkeypatch, few, wanted):
+    monkeypatch.setattr(query, "_FEW", few)
+    monkeypatch.setattr(query, "_FEW_NAMED", few)
+    for number in range(12):
+        job = building.build(number, created=number, status=None, backend="xxy"[number % 3], tags=["a"] * (number % 2),
+                             names=["Bell", "GHZ"][number % 3 :], kind="mock" if number == 7 else "run")  # fmt: skip
+        note = records.annotation_record(job=Link(job.id), text="seen") | {"created": Timestamp(99 - number)}
+        store.commit([*job.blobs, building.blob(pack.RECORD, note)], durable=False)
+    oldest_first = store.index.rows(Query(**wanted, newest_first=False), -1)
+    assert store.index.touched_last(50, Query(**wanted)) == [row.place[1] for row in oldest_first]
+    assert store.index.touched_last(2, Query(**wanted)) == [row.place[1] for row in oldest_first[:2]]

@@ -27,8 +27,8 @@ def log(where: str | None, references: tuple[str, ...], limit: int, utc: bool, a
     """Show what happened, the newest first.
 
     One line for each record: that a job was created, sent, ended, tagged, removed and so on, by the clock of whoever wrote it.
-    With REF... (jobs, or groups by name) only what happened to these; with filters, to the jobs that fit. Without either, events of
-    groups and of removed jobs may be passed over when an import or `qarchive repack` has moved them.
+    With REF... (jobs, or groups by name) only what happened to these; with filters, to the jobs that fit. Without either, events
+    of groups and of removed jobs may be passed over when an import or `qarchive repack` has moved them.
 
     \b
     Example: qarchive log --group vqe --limit 50

@@ -87,8 +87,8 @@ def serve(where: str | None, port: int, as_json: bool) -> None:
     """Show the archive in a browser, until Ctrl-C.
 
     The pages of `qarchive report`, live over all jobs: search, filters, groups, comparisons, calibrations. Prints the address.
-    It is open to this computer alone, and to everybody who has an account on it; nothing can be changed there. New jobs show up
-    when a page is loaded again.
+    It is open to this computer alone, on Linux to your account alone, elsewhere to all accounts; nothing can be changed there.
+    New jobs show up when a page is loaded again.
 
     \b
     Example: qarchive serve --port 8642

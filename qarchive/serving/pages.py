@@ -81,7 +81,9 @@ class Site:
 
     def _found(self, text: str, filters: Mapping[str, str], found: listing.Found) -> list[Child]:
         said = f"{count(len(found.rows), 'job')} found" + (", and there are more." if found.more else ".")
-        alike = [link(f"text {clean(text)} in a circuit's name" if name == "name" else f"{name} {clean(text)}", self._links.jobs(**filters, **{name: text})) for name in found.filters]
+        texts = {"name": f"text {clean(text)} in a circuit's name"}
+        alike = [link(texts.get(name, f"{name} {clean(text)}"), self._links.jobs(**filters, **{name: text}))
+                 for name in found.filters]  # fmt: skip
         all_of = [element("p", "All jobs with the ", each, ".") for each in alike]
         where = remark("Looked for as an id, a provider's id, a tag, a group, a backend, and a part of a circuit's name.")
         return [element("p", said), *all_of, *(self._choosing(found.rows) if found.rows else ()), where]
@@ -110,7 +112,8 @@ class Site:
                          element("input", type="search", name="q", value=clean(text)), class_="search")  # fmt: skip
         fields = [_field("Provider", "provider", filters), _field("Backend, * for any", "backend", filters, list="backends"),
                   _choice("Status", "status", model.STATUSES[::-1], filters), _choice("Kind", "kind", _KINDS, filters),
-                  _field("Tag", "tag", filters), _field("Group", "group", filters), _field("Circuit, a part of its name", "name", filters),
+                  _field("Tag", "tag", filters), _field("Group", "group", filters),
+                  _field("In a circuit's name", "name", filters),
                   _field("From (UTC)", "since", filters, type="date"),
                   _field("Before (UTC)", "until", filters, type="date")]  # fmt: skip
         button = element("div", element("button", "Show", type="submit"), " ",

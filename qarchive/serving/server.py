@@ -4,12 +4,16 @@ import errno
 import logging
 import os
 import socket
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from ..archive import Archive
 from ..errors import BadInput, MissingExtra
+from . import account
 
 _HOST = "127.0.0.1"
 _THREADS = 8
+_REFUSED = b"This archive is shown to the account alone that started `qarchive serve` on this computer.\n"
 
 
 class Server:
@@ -29,12 +33,24 @@ class Server:
         self.url = f"http://{_HOST}:{self.port}/"
         hosts = frozenset(f"{name}:{self.port}" for name in (_HOST, "localhost"))
         logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # requests that wait are no news
-        self._server = waitress.create_server(make(archive, hosts), sockets=[bound], threads=_THREADS, ident=None)
+        application = self._to_own(make(archive, hosts))
+        self._server = waitress.create_server(application, sockets=[bound], threads=_THREADS, ident=None)
 
     def run(self) -> None:
         """Answer until it is interrupted, which is raised again."""
         self._server.run()
         raise KeyboardInterrupt
+
+    def _to_own(self, application: Callable) -> Callable:
+        """The same application, for the account alone that started it: others on this computer reach its port, too."""
+
+        def answer(environ: dict[str, Any], start: Callable) -> Iterable[bytes]:
+            if account.is_foreign((environ["REMOTE_ADDR"], int(environ["REMOTE_PORT"])), (_HOST, self.port)):
+                start("403 Forbidden", [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(_REFUSED)))])
+                return [_REFUSED]
+            return application(environ, start)
+
+        return answer
 
 
 def _bound(port: int) -> socket.socket:
