@@ -27,7 +27,8 @@ def autolog(archive: Archive | str | os.PathLike | bool | None = None) -> Archiv
 
     Methods of the SDKs' classes are replaced meanwhile, and put back at the end: `run` of the backends of Qiskit Aer, Qiskit and
     qiskit-ibm-runtime's fakes, `run` of the primitives of Qiskit and Aer, and what other providers declare. SDKs that are not
-    installed are passed over. A class that overrides such a method is not seen: wrap its objects.
+    installed are passed over, and with an ArchiveWarning a provider of which a method cannot be replaced. A class that overrides
+    such a method is not seen: wrap its objects.
 
     In a process that is replayed all of it is answered by recordings already, and this changes nothing.
 
@@ -42,10 +43,10 @@ def autolog(archive: Archive | str | os.PathLike | bool | None = None) -> Archiv
             hooks.restore()
             return None
         _archive = _opened(None if archive is True else archive)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of the SDKs' own imports
-            for provider in (*registry.built_in().values(), *registry.installed().values()):
-                _install(provider)
+        problems = [problem for provider in (*registry.built_in().values(), *registry.installed().values())
+                    if (problem := _install(provider)) is not None]  # fmt: skip
+        for problem in problems:
+            hooks.warn(problem)
         hooks.everywhere(_Everything(_archive))
         return _archive
 
@@ -73,8 +74,15 @@ def _opened(archive: Archive | str | os.PathLike | None) -> Archive:
     return _archive if _archive is not None and _archive.path == folder else open_archive(folder)
 
 
-def _install(provider: Provider) -> None:
+def _install(provider: Provider) -> str | None:
+    """What a warning says where not all that a provider runs is seen: no reason to break the script, nor to miss others."""
     try:
-        hooks.instrument(provider)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the SDK's own import
+            hooks.instrument(provider)
     except MissingExtra:
         pass
+    except Exception as error:
+        said = str(error) if isinstance(error, BadInput) else f"{type(error).__name__}: {error}"
+        return f"autolog does not see all that runs by the provider {provider.name}: {said}"
+    return None

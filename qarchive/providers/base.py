@@ -429,7 +429,8 @@ class Provider(ABC):
         return iter(())
 
     def entry_points(self) -> Iterator[tuple[type, str]]:
-        """(class, name of a method) of every way to execute something, for `autolog`; imports the SDK. Raises MissingExtra.
+        """(class, name of a method, its own or inherited) of every way to execute something, for `autolog`; imports the SDK.
+        Raises MissingExtra.
 
         The arguments of such a method are those of `describe`, the object it is called on is the target.
         """

@@ -21,7 +21,7 @@ from .base import Provider, Recorder
 _here: ContextVar[Recorder | None] = ContextVar("qarchive_recording", default=None)
 _carried: list[ContextVar] = [_here]
 _everywhere: Recorder | None = None
-_replaced: dict[tuple[type, str], tuple[Callable, Callable]] = {}  # (what was there, what is there now)
+_replaced: dict[tuple[type, str], tuple[Callable | None, Callable]] = {}  # (what the class had of its own, what it has now)
 _lasting: set[tuple[type, str]] = set()
 _mutex = threading.Lock()
 _SCALARS = frozenset({str, int, float, bool, complex, type(None)})
@@ -174,8 +174,12 @@ def warn(message: str) -> None:
 
 
 def instrument(provider: Provider, lasting: bool = False) -> None:
-    """Replace the methods of the SDK's classes through which everything of a provider runs. Raises MissingExtra."""
+    """Replace the methods of the SDK's classes through which everything of a provider runs. Raises MissingExtra, and BadInput for
+    a method that there is none of."""
     for kind, name in provider.entry_points():
+        if not hasattr(kind, name):
+            where = f"{kind.__module__}.{kind.__qualname__}.{name}"
+            raise BadInput(f"the provider {provider.name}", f"runs things by {where}, which there is not", "update its package")
         install(provider, kind, name, lasting)
     for kind, name, replacement in provider.replacements():
         replace(kind, name, replacement, lasting)
@@ -241,7 +245,10 @@ def restore() -> None:
     with _mutex:
         for (kind, name), (original, method) in list(_replaced.items()):
             if (kind, name) not in _lasting and kind.__dict__.get(name) is method:
-                setattr(kind, name, original)
+                if original is None:
+                    delattr(kind, name)
+                else:
+                    setattr(kind, name, original)
                 del _replaced[kind, name]
 
 
@@ -270,9 +277,10 @@ def replace(kind: type, name: str, replacement: Callable[[Callable], Callable], 
         if lasting:
             _lasting.add((kind, name))
         if (kind, name) not in _replaced:
-            original = kind.__dict__[name]
+            own = kind.__dict__.get(name)
+            original = inspect.getattr_static(kind, name)  # maybe inherited
             method = replacement(original)
             if not isinstance(method, staticmethod):
                 method = functools.wraps(original)(method)
-            _replaced[kind, name] = (original, method)
+            _replaced[kind, name] = (own, method)
             setattr(kind, name, method)

@@ -16,6 +16,38 @@ class Misnamed(QiskitProvider):
 
 class Aer(QiskitProvider):
     name = "aer"
+
+class Renamed(QiskitProvider):
+    name = "mine"
+    def entry_points(self):
+        yield QiskitProvider, "execute"
+"""
+INHERITED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.modules.update(dict.fromkeys(("perceval", "pulser", "pulser_simulation", "pasqal_cloud")))
+import qarchive
+from qarchive.providers import hooks
+from qarchive.providers.qiskit.backends import QiskitProvider
+from qiskit import QuantumCircuit
+from qiskit.providers.basic_provider import BasicSimulator
+
+class Heir(BasicSimulator):
+    pass
+
+class Heirs(QiskitProvider):
+    def entry_points(self):
+        yield Heir, "run"
+
+archive = qarchive.open(sys.argv[1] + "/lab")
+hooks.instrument(Heirs())
+circuit = QuantumCircuit(1)
+circuit.measure_all()
+with hooks.recording(archive._recorder.way):
+    Heir().run(circuit).result()
+    BasicSimulator().run(circuit).result()
+hooks.restore()
+print(len(archive.jobs()), Heir.run is BasicSimulator.run)
 """
 
 
