@@ -209,7 +209,7 @@ def test_a_job_that_runs_has_no_result_yet_and_then_one(archive, backend):
         assert job.status == "RUNNING"
         with pytest.raises(NotFinished) as caught:
             job.result()
-        assert str(caught.value) == f"job {job.id[:12]} is RUNNING and has no result yet; ask again when it has ended"
+        assert str(caught.value) == f"job {job.id[:12]} is RUNNING and has no result yet; `qarchive sync` sees whether it has ended"
     finally:
         ahead.set()
         result = job.result(wait=True)
