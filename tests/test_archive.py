@@ -273,3 +273,32 @@ print(job.result().get_counts(), job.counts(), job.input.name)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[0] == f"{result.get_counts()} {dict(result.get_counts())} bell"
+
+
+RUN = """
+import errno, sys
+import qarchive
+from qarchive import disk
+from qiskit import QuantumCircuit
+from qiskit_aer import AerSimulator
+qarchive.open(sys.argv[1]).close()
+def refuse(path, shared=False):
+    raise OSError(errno.EACCES, "Permission denied", str(path))
+disk.create, real = refuse, disk.create
+circuit = QuantumCircuit(1, name="kept")
+circuit.measure_all()
+archive = qarchive.open(sys.argv[1])
+assert archive.wrap(AerSimulator()).run(circuit, shots=5).result().get_counts() == {"0": 5}
+"""
+
+
+def test_what_ran_while_the_archive_took_nothing_is_recorded_as_soon_as_it_does(tmp_path):
+    code = "disk.create = real\nprint([job.counts() for job in archive.jobs(name='KEPT')])"
+    done = subprocess.run([sys.executable, "-c", RUN + code, tmp_path / "lab"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[{'0': 5}]\n"), done.stderr
+    assert done.stderr.count("a job is not yet recorded: cannot write") == 1
+
+
+def test_what_was_never_taken_is_said_at_the_end(tmp_path):
+    done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "lab"], capture_output=True, text=True)
+    assert done.returncode == 0 and "outcomes of the last jobs are not recorded: cannot write" in done.stderr
