@@ -182,8 +182,8 @@ def _left(folder: Path) -> Iterator[Finding]:
     kept = sorted((folder / "quarantine").glob("*"))
     if kept:
         total = sum(path.stat().st_size for path in kept)
-        yield Finding(HINT, str(folder / "quarantine"), f"{_files(len(kept))} of {total} bytes: ends of writes that were cut off, "
-                      "or packs that were damaged", "qarchive verify --deep; if it finds nothing, delete them")  # fmt: skip
+        yield Finding(HINT, str(folder / "quarantine"), f"{_files(len(kept))} of {total} bytes: ends of writes that were cut "
+                      "off, or packs that were damaged", "qarchive verify --deep; if it finds nothing, delete them")  # fmt: skip
     if packs := [path for path in (folder / "condemned").glob("*") if pack.pack_id(path)]:
         said = f"{_files(len(packs))} with what was taken out of the packs"
         yield Finding(HINT, str(folder / "condemned"), said, "qarchive gc")
