@@ -341,6 +341,7 @@ def test_two_collaborators_a_third_with_the_bundle_and_a_reviewer_see_the_same(f
 def test_export_import_and_merge_on_the_command_line(lab, folder, monkeypatch):
     monkeypatch.chdir(folder)
     lab.close()
+    near = "there is one at lab: `qarchive --archive lab`, or `export QARCHIVE=lab`; `qarchive init` makes one"
     for arguments, code, said in (
         (
             ["export", "-o", "x.qar"],
@@ -352,7 +353,7 @@ def test_export_import_and_merge_on_the_command_line(lab, folder, monkeypatch):
         (["import", "nosuch.qar"], 2, "nosuch.qar: cannot be read (no such file or directory); give the path of a bundle"),
         (["import", "lab"], 2, "lab: is a folder; `qarchive merge` takes the folder of an archive"),
         (["merge", "lab"], 2, "lab: is this archive itself; name the other one"),
-        (["merge", "nosuch"], 3, "no archive at nosuch; make one with `qarchive init nosuch` or name another with --archive"),
+        (["merge", "nosuch"], 3, f"no archive at nosuch; {near}"),
     ):
         assert run("--archive", "lab", *arguments) == (code, "", f"qarchive: {said}\n")
     assert list(folder.glob("*.qar")) == []

@@ -243,7 +243,7 @@ def test_atoms(lab):
 def test_circuits_that_cannot_be_told_apart_are_compared_as_a_whole(lab):
     found = compared(lab, "bound 0", "bound 1").input
     assert (found.differs, found.differing) == (True, None)
-    assert found.reason == ("compared as a whole (the input of this job: its circuits alone do not say what ran; give an index)")
+    assert found.reason == ("compared as a whole: its circuits alone do not say what ran")
 
 
 def test_a_level_is_refused_before_anything_is_read(lab):

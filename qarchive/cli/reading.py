@@ -52,6 +52,9 @@ class Status(click.Choice):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return super().convert(value.upper(), param, ctx)
 
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list:
+        return super().shell_complete(ctx, param, incomplete.upper())
+
 
 @click.command()
 @job_argument
@@ -183,7 +186,7 @@ def row_text(row: Any, when: Callable[[Timestamp], str] = output.minute) -> tupl
     """The cells of a job in the table of `list`."""
     names = ", ".join(row.names) + (", ..." if row.names and row.size > len(row.names) else "")
     shots = "-" if row.shots is None else str(row.shots)
-    labels = [names, f"[{row.group}]" if row.group else "", *(f"#{tag}" for tag in row.tags)]
+    labels = [names, f"[{row.group}]" if row.group else "", *(f'#"{tag}"' if " " in tag else f"#{tag}" for tag in row.tags)]
     return (row.id[:12], when(row.created), clean(row.status), clean(f"{row.provider}:{row.backend}"),
             shots, str(row.size), clean(" ".join(filter(None, labels))))  # fmt: skip
 

@@ -37,7 +37,7 @@ def run(where: str | None, file: str, backend: str, shots: int, seed: int | None
     simulator = files.simulator(backend, noise_from)
     prepared = files.prepare(circuits, simulator, seed)
     folder, _ = locate(where)
-    fresh = not (folder / MARKER).exists()
+    fresh = not folder.is_file() and not (folder / MARKER).exists()
     with opened(where, create=True, on_error="raise") as archive:
         if fresh:
             output.note(f"made an archive in {archive.path}")
