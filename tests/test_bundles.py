@@ -363,9 +363,9 @@ def test_export_import_and_merge_on_the_command_line(lab, folder, monkeypatch):
     size = qarchive.cli.output.size((folder / "x.qar").stat().st_size)
     assert (code, out) == (0, "") and err.startswith(f"qarchive: wrote 2 jobs and 1 group to x.qar: {size}, ")
     code, out, err = run("--archive", "new", "import", "x.qar")
-    moment = err.split("made ")[1].split(",")[0]
+    moment = err.split(", made ")[1].split(",")[0]
     said = f"qarchive: x.qar (archive {lab.id[:8]}, made {moment}, Curie, Marie, CC0-1.0): "
-    assert (code, out, err) == (0, "", f"{said}2 jobs new, 1 group\n")
+    assert (code, out, err) == (0, "", f"qarchive: made an archive in new\n{said}2 jobs new, 1 group\n")
     assert run("--archive", "new", "merge", "x.qar", "lab")[2] == (
         f"{said}nothing that was not here\nqarchive: lab (archive {lab.id[:8]}): nothing that was not here\n")  # fmt: skip
     code, out, err = run("--archive", "new", "merge", "lab", "--json")
