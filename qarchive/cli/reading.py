@@ -192,7 +192,8 @@ def row_text(row: Any, when: Callable[[Timestamp], str] = output.minute) -> tupl
 
 
 def row_json(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__slots__} | {"created": str(row.created)}
+    """The fields of a job as listings print them: qarchive/job/1."""
+    return {name: getattr(row, name) for name in row.__slots__} | {"created": str(row.created), "error": row.error or None}
 
 
 class _Reader:
