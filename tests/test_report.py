@@ -194,6 +194,14 @@ def test_headings_come_in_order(lab):
     assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:]))
 
 
+def test_how_the_backend_was_set_is_said(lab):
+    page = page_of(lab, named(lab, "too large"))
+    said = dict(zip([text for tag, text in page.texts if tag == "dt"], [text for tag, text in page.texts if tag == "dd"]))
+    assert "Options that differ from the defaults of its class:" in page.said("p")
+    assert {"method", "max_memory_mb", "max_parallel_threads"} <= said.keys() and "statevector" in page.said("code")
+    assert "noise" not in said
+
+
 def test_a_photonic_job_shows_its_modes(tmp_path):
     with QuandelaServer(seed=3) as server, qarchive.open(tmp_path / "lab") as archive:
         processor = server.remote_processor("qpu:belenos")
