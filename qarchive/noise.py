@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from .columns import items
-from .values import Array, Typed
+from .values import Typed
 
 _GATES, _QUBITS = 6, 12  # that are named
+_OTHERWISE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # a stranger's model, made otherwise
 _AER = frozenset({"errors", "local", "default", "readout"})
 _WRITTEN = frozenset({"perceval.NoiseModel", "pulser.NoiseModel"})
 # What Pulser's model holds beside the sizes of its errors: they say nothing where there are none.
@@ -23,10 +24,17 @@ def is_model(value: Any) -> bool:
 
 def told(model: Any) -> str:
     """What is in a noise model for which `is_model` holds, on one line."""
+    try:
+        return _told(model)
+    except _OTHERWISE:
+        return "noise of another form"
+
+
+def _told(model: Any) -> str:
     if type(model) is Typed:
         figures = _figures(model)
         return ", ".join(f"{name} = {_number(value)}" for name, value in figures.items()) or "no noise"
-    gates = _gates(model)
+    gates = {str(label): len(places) for label, places, *_ in model["local"]}
     total = sum(gates.values())
     named = ", ".join(f"{gate} {number:,}" for gate, number in list(gates.items())[:_GATES])
     more = f", {len(gates) - _GATES} more" if len(gates) > _GATES else ""
@@ -52,47 +60,50 @@ def _where(model: Mapping[str, Any]) -> str:
 
 
 def apart(one: Any, other: Any) -> str:
-    """What two Aer noise models that are not the same do not have alike, on one line; empty where that is not known."""
+    """What two of Aer's noise models do not have alike, on one line; empty where that cannot be said."""
     if not all(type(side) is dict and side.keys() >= _AER for side in (one, other)):
         return ""
-    gates, others = _gates(one), _gates(other)
-    found = [
-        f"{gate} {gates.get(gate, 0):,} and {others.get(gate, 0):,}"
-        for gate in dict.fromkeys((*gates, *others))
-        if gates.get(gate) != others.get(gate)
+    try:
+        gates = _apart(_gates(one), _gates(other))
+        read = _apart(_readout(one), _readout(other))
+    except _OTHERWISE:
+        return ""
+    by_gate = {gate: (sum(each[0] == gate for each in gates[0]), sum(each[0] == gate for each in gates[1]))
+               for gate in dict.fromkeys(gate for gate, _ in gates[0])}  # fmt: skip
+    shown = ", ".join(f"{gate} {moved:,} of {total:,}" for gate, (moved, total) in list(by_gate.items())[:_GATES])
+    parts = [
+        f"gate errors ({shown})" if shown else "",
+        f"readout errors ({len(read[0]):,} of {len(read[1]):,})" if read[0] else "",
+        "relaxation" if one.get("passes") != other.get("passes") else "",
     ]
-    shown = ", ".join(found[:_GATES])
-    parts = [f"errors of other gates: {shown}" if found else ""]
-    if not found:
-        here, there = (_probabilities(side) for side in (one, other))
-        if len(here) == len(there):
-            moved = sum(a != b for a, b in zip(here, there))
-            parts.append(f"{moved:,} of {len(here):,} probabilities of gate errors" if moved else "")
-        else:
-            parts.append("the forms of gate errors")
-    here, there = ({place: _flat(table) for place, table in _readout(side)} for side in (one, other))
-    read = sum(here.get(place) != there.get(place) for place in {*here, *there})
-    parts.append(f"readout errors of {read:,} of {len({*here, *there}):,} qubits" if read else "")
-    parts.append("relaxation" if one.get("passes") != other.get("passes") else "")
     return "; ".join(filter(None, parts))
 
 
-def _gates(model: Mapping[str, Any]) -> dict[str, int]:
-    """How many places of each gate have an error."""
-    return {str(label): len(places) for label, places, *_ in model["local"]}
+def _apart(one: Mapping, other: Mapping) -> tuple[list, list]:
+    """The keys whose values are not alike, and all keys."""
+    both = list(dict.fromkeys((*one, *other)))
+    return [key for key in both if key not in one or key not in other or one[key] != other[key]], both
 
 
-def _probabilities(model: Mapping[str, Any]) -> list[float]:
-    column = model.get("probabilities", [])
-    return items(column) if type(column) in (list, Array) else []
+def _gates(model: Mapping[str, Any]) -> dict[tuple[str, tuple], Any]:
+    """What is known of each gate's error by gate and qubits: the probabilities of its terms, else the error as it stands."""
+    column, at, errors = items(model.get("probabilities", [])), 0, []
+    for error in model["errors"]:
+        if type(error) is int:
+            count = len(model["shapes"][error]) - 1
+            errors.append(column[at : at + count])
+            at += count
+        else:
+            errors.append(error)
+    found = {(str(label), ()): errors[which] for label, which in model["default"]}  # on all qubits
+    for label, places, of in model["local"]:
+        found |= {(str(label), tuple(place)): errors[which] for place, which in zip(places, items(of))}
+    return found
 
 
-def _readout(model: Mapping[str, Any]) -> list[tuple[tuple[int, ...], Any]]:
-    return [(tuple(qubits), table) for qubits, table in model["readout"]]
-
-
-def _flat(table: Any) -> Any:
-    return table.flat() if type(table) is Array else table
+def _readout(model: Mapping[str, Any]) -> dict[tuple, Any]:
+    found = {tuple(qubits): table for qubits, table in model["readout"]}
+    return found | ({(): model["default_readout"]} if "default_readout" in model else {})
 
 
 def _figures(model: Typed) -> dict[str, Any]:

@@ -89,9 +89,11 @@ def test_options_that_were_set_are_said_with_their_noise(tmp_path):
             "28 gate errors (cx 8, id 5, reset 5, sx 5, x 5) on qubits 0 to 4; readout errors of 5 qubits; relaxation while"
         )
         one, other = (job.get(job.backend_snapshot["options"]["noise_model"]) for job in (own, manila))
-        assert noise.apart(one, other).startswith("errors of other gates: cx 1 and 8, id 0 and 5")
-        assert noise.apart(one, one) == ""
-        assert noise.apart(one, one | {"readout": []}) == "readout errors of 1 of 1 qubits"
+        assert noise.apart(one, other).startswith("gate errors (x 6 of 6, cx 9 of 9, id 5 of 5, ")
+        assert noise.apart(one, other).endswith("; readout errors (5 of 5); relaxation")
+        assert noise.apart(one, one) == noise.apart(one, {}) == noise.apart(one, one | {"errors": None}) == ""
+        assert noise.told(one | {"local": None}) == "noise of another form"
+        assert noise.apart(one, one | {"readout": []}) == "readout errors (1 of 1)"
 
 
 def test_tagged_models_say_what_differs_from_no_noise():

@@ -72,7 +72,8 @@ def _used(job: Job) -> str:
     if not ours:
         return ""
     more = f" and {len(ours) - _NAMED:,} more" if len(ours) > _NAMED else ""
-    return f" This job used {len(ours):,} qubit{'' if len(ours) == 1 else 's'}: {', '.join(f'q{each}' for each in ours[:_NAMED])}{more}."
+    named = ", ".join(f"q{each}" for each in ours[:_NAMED])
+    return f" This job used {len(ours):,} qubit{'' if len(ours) == 1 else 's'}: {named}{more}."
 
 
 def about(job: Job, found: Calibration) -> Child:
