@@ -164,6 +164,25 @@ def test_of_a_register_in_space_the_third_coordinate_is_in_the_table():
     assert figure.note == "The closest two are 6 µm apart as drawn. Seen along z, which is in the table."
 
 
+def test_atoms_in_space_that_would_hide_each_other_are_seen_from_elsewhere():
+    column = register({"a": (0, 0, 0), "b": (0, 0, 6), "c": (0, 0, 12)}, "column")
+    assert column.note == "The closest two are 6 µm apart as drawn. Seen along y, which is in the table."
+    assert len(set(circles(column))) == 3
+    cube = register({f"{x}{y}{z}": (6 * x, 6 * y, 6 * z) for x in (0, 1) for y in (0, 1) for z in (0, 1)}, "cube")
+    assert cube.note == "Seen at a slant: lengths along z are not to scale; the table has them."
+    assert len(set(circles(cube))) == 8 and "111: 6, 6, 6 µm" in drawn(cube).texts("title")
+    one_point = register({"a": (1, 1, 1), "b": (1, 1, 1)}, "one point")
+    assert one_point.note == "Seen along z, which is in the table."
+    drawn(one_point)
+
+
+@given(st.dictionaries(st.text(max_size=8), st.tuples(st.floats(), st.floats(), st.floats()), max_size=8))
+def test_every_register_in_space_is_drawn(positions):
+    figure = register(positions, "atoms")
+    drawn(figure)
+    assert len(rows(figure)) == len(positions)
+
+
 @given(st.dictionaries(st.text(max_size=8), st.tuples(st.floats(), st.floats()), max_size=8))
 def test_every_register_is_drawn(positions):
     figure = register(positions, "atoms")
