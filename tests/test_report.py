@@ -271,6 +271,13 @@ def test_parts_that_are_empty_are_left_out():
     assert Reader().section("Title", "title", lambda: [None]) is None
 
 
+def test_what_a_job_cost_is_said_with_its_units():
+    class Charged:
+        usage, get = {"quantum_seconds": 3, "seconds": 4.25, "credits": 7, "more": {"duration_s": 0.1 + 0.2}}, None
+
+    assert jobs._usage(Charged) == "quantum 3 s, 4.25 s, credits 7, more.duration 0.3 s"
+
+
 @pytest.mark.parametrize("number, text", [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (123_456, "123 kB"), (5e12, "5.0 TB")])
 def test_sizes_are_in_powers_of_1000(number, text):
     assert size(number) == text

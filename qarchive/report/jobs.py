@@ -88,9 +88,19 @@ def _identity(archive: Archive, job: Job, read: Reader, links: Links) -> list[Ch
         ("parameters", ", ".join(params)),
         ("parent", linked(code(str(parent)[:12]), links.job(str(parent))) if parent else None),
         ("attempts", str(len(job.folded.attempts)) if len(job.folded.attempts) > 1 else ""),
-        ("usage", ", ".join(f"{name.replace('_', ' ')} {text}" for name, text in readable.rows(job.usage, job.get))),
+        ("usage", _usage(job)),
     ])  # fmt: skip
     return [facts_of, *_verification(job)]
+
+
+def _usage(job: Job) -> str:
+    """What was used or paid: names with their numbers, times with their unit."""
+    found = []
+    for name, text in readable.rows(job.usage, job.get):
+        what, _, unit = name.rpartition("_")
+        seconds = (unit or name) in ("s", "seconds")
+        found.append(" ".join(filter(None, ((what if seconds else name).replace("_", " "), text, "s" if seconds else ""))))
+    return ", ".join(found)
 
 
 def _group(archive: Archive, job: Job, links: Links) -> Child:
