@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .columns import items
+from .printable import clean
 from .values import Typed
 
 _GATES, _QUBITS = 6, 12  # that are named
@@ -23,9 +24,9 @@ def is_model(value: Any) -> bool:
 
 
 def told(model: Any) -> str:
-    """What is in a noise model for which `is_model` holds, on one line."""
+    """What is in a noise model for which `is_model` holds, on one line, safe to print."""
     try:
-        return _told(model)
+        return clean(_told(model))
     except _OTHERWISE:
         return "noise of another form"
 
@@ -60,7 +61,7 @@ def _where(model: Mapping[str, Any]) -> str:
 
 
 def apart(one: Any, other: Any) -> str:
-    """What two of Aer's noise models do not have alike, on one line; empty where that cannot be said."""
+    """What two of Aer's noise models do not have alike, on one line, safe to print; empty where that cannot be said."""
     if not all(type(side) is dict and side.keys() >= _AER for side in (one, other)):
         return ""
     try:
@@ -76,7 +77,7 @@ def apart(one: Any, other: Any) -> str:
         f"readout errors ({len(read[0]):,} of {len(read[1]):,})" if read[0] else "",
         "relaxation" if one.get("passes") != other.get("passes") else "",
     ]
-    return "; ".join(filter(None, parts))
+    return clean("; ".join(filter(None, parts)))
 
 
 def _apart(one: Mapping, other: Mapping) -> tuple[list, list]:

@@ -1,5 +1,7 @@
 """Settings as people read them: names and short texts, for pages and terminals. In full they are in `text_forms`."""
 
+import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,7 +13,9 @@ from .values import Array, Chunked, Link, Timestamp, Typed
 Get = Callable[[Link], Any]
 
 _LONG = 300  # characters of a value
+_JSON = 1 << 16  # characters of a text that is looked into
 _FEW = 8  # items of a list that are all shown
+_MANY = 100_000  # numbers of an array that are read
 _ENDS = 3  # of a longer one: so many, and the last
 _DEEP = 3  # maps in maps that have rows of their own
 _EVEN = 1e-9  # of the whole range: numbers that are so close to even steps are even
@@ -21,10 +25,21 @@ def rows(settings: Mapping[str, Any], get: Get, inside: str = "", deep: int = 0)
     """(name, text) of each setting, those of maps inside under dotted names. `get` answers the plain value of a blob."""
     for key, value in settings.items():
         name = f"{inside}{clean(str(key))}"
+        value = _opened(value)
         if type(value) is dict and value and deep < _DEEP and not noise.is_model(value):
             yield from rows(value, get, f"{name}.", deep + 1)
         else:
             yield name, said(value, get)
+
+
+def _opened(value: Any) -> Any:
+    """What a text that is a map in JSON holds, as clouds are sent configurations; all else as it is."""
+    if type(value) is str and value[:1] == "{" and len(value) <= _JSON:
+        try:
+            return json.loads(value)
+        except (ValueError, RecursionError):
+            pass
+    return value
 
 
 def said(value: Any, get: Get) -> str:
@@ -39,7 +54,7 @@ def changed(snapshot: Mapping[str, Any] | None, get: Get) -> list[tuple[str, str
     options, names = ((snapshot or {}).get(name) for name in ("options", "set"))
     if type(options) is not dict or type(names) is not list:
         return None
-    return list(rows({name: options[name] for name in names if name in options}, get))
+    return list(rows({name: options[name] for name in names if type(name) is str and name in options}, get))
 
 
 def _said(value: Any, get: Get) -> str:
@@ -83,7 +98,7 @@ def _kind(held: Any) -> str:
 
 
 def _array(value: Array) -> str:
-    if type(value.data) is Chunked or len(value.shape) > 1:
+    if type(value.data) is Chunked or len(value.shape) > 1 or math.prod(value.shape) > _MANY:
         return f"{' × '.join(f'{length:,}' for length in value.shape)} numbers"
     return _numbers(value.flat())
 
@@ -107,11 +122,13 @@ def _numbers(found: Sequence[Any]) -> str:
 
 
 def _even(found: Sequence[Any]) -> bool:
-    first, last = found[0], found[-1]
-    if any(type(number) is complex or number - number != 0 for number in found):
+    try:
+        numbers = [float(number) for number in found]
+    except (OverflowError, TypeError):  # too large, or complex
         return False
-    step, room = (last - first) / (len(found) - 1), _EVEN * abs(last - first)
-    return first != last and all(abs(number - (first + i * step)) <= room for i, number in enumerate(found))
+    first, last = numbers[0], numbers[-1]
+    step, room = (last - first) / (len(numbers) - 1), _EVEN * abs(last - first)
+    return first != last and all(abs(number - (first + i * step)) <= room for i, number in enumerate(numbers))
 
 
 def _together(parts: Iterable[str], nothing: str) -> str:

@@ -105,7 +105,7 @@ def test_what_differs_is_shown_and_decides_the_exit_code(lab):
         "\nenvironment: same\n"
         "\ncalibration: cannot be compared\n"
         "  neither job has a calibration\n"
-        "\nresult: differ at level 0.05 (p = 2.09e-45)\n"
+        "\nresult: differs at level 0.05 (p = 2.09e-45)\n"
         "  CIRCUIT  WHAT    VERDICT         P  DISTANCE  POOLED\n"
         "  0        counts  differ   2.09e-45         1\n"
     )

@@ -124,7 +124,7 @@ def test_results_that_differ_end_with_exit_code_4(archive):
     circuit.measure_all()
     job = ran(archive, archive.wrap(AerSimulator()).run(circuit, shots=10_000))
     out, _ = run(archive, "rerun", job.id, "--level", "0.9999999", code=4)
-    assert "result: differ at level 1 (p = " in out
+    assert "result: differs at level 1 (p = " in out
 
 
 def test_a_child_that_fails_ends_with_exit_code_9(archive):

@@ -92,7 +92,7 @@ def test_what_a_job_used_has_an_outline_and_a_column_and_the_worst_of_it_is_said
     figure = device(range(4), couplings, {0: 0.01, 1: 0.02, 2: 0.03}, errors, "line", used=[0, 1, (1, 0), 3, (0, 3)])
     parsed = drawn(figure)
     assert figure.note == (
-        "Outlined: 3 places and 1 coupling that were used, at worst readout error 0.02 (q1) and two-qubit gate error 0.004 "
+        "Outlined: 3 qubits and 1 coupling that were used, at worst readout error 0.02 (q1) and two-qubit gate error 0.004 "
         "(q0, q1). Pairs that were used and are not coupled: 1."
     )
     assert [row[0] for row in rows(figure) if row[-1] == "used"] == ["q0", "q1", "q3", "q0, q1", "q1, q0"]
@@ -100,7 +100,7 @@ def test_what_a_job_used_has_an_outline_and_a_column_and_the_worst_of_it_is_said
     plain = device(range(4), couplings, {}, errors, "line")
     assert {len(row) for row in rows(plain)} == {3} and "used by the job" not in drawn(plain).texts("text")
     none = device(range(4), couplings, {}, errors, "line", used=[])
-    assert none.note == "Outlined: 0 places and 0 couplings that were used." and {row[-1] for row in rows(none)} == {""}
+    assert none.note == "Outlined: 0 qubits and 0 couplings that were used." and {row[-1] for row in rows(none)} == {""}
 
 
 def test_what_does_not_work_is_crossed_out_and_no_part_of_the_scale():

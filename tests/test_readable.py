@@ -1,12 +1,15 @@
 """Settings are said in few words that a person reads: what differs from defaults, and noise models by what is in them."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
 import qarchive
 from qarchive import noise, readable
+from qarchive.printable import clean
 from qarchive.values import Array, Link, Typed
 
 
@@ -42,9 +45,36 @@ def test_a_value_is_never_long():
     assert len(readable.said("x" * 10_000, none)) == len(readable.said(["x" * 99] * 8, none)) == 300
 
 
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.complex_numbers() | st.text() | st.binary(max_size=9),
+    lambda inner: st.lists(inner, max_size=12) | st.tuples(inner) | st.dictionaries(st.text(max_size=5), inner, max_size=5)
+    | st.builds(Typed, st.text(max_size=5), inner),
+    max_leaves=20,
+)  # fmt: skip
+
+
+@given(plain | st.lists(st.integers() | st.floats(), min_size=9, max_size=12))
+def test_any_value_is_said_on_one_line_that_a_terminal_does_not_obey(value):
+    said = readable.said(value, none)
+    assert 0 < len(said) <= 300 and clean(said) == said
+    for name, text in readable.rows({"x": value}, none):
+        assert clean(name) == name and clean(text) == text
+
+
 def test_settings_of_maps_have_dotted_names():
     found = list(readable.rows({"options": {"shots": 3, "inner": {"seed": 1}}, "empty": {}}, none))
     assert found == [("options.shots", "3"), ("options.inner.seed", "1"), ("empty", "nothing")]
+
+
+def test_a_text_that_is_a_map_in_json_is_looked_into():
+    found = list(readable.rows({"sent": '{"noise": {"p": 0.5}}', "cut": '{"noise": ', "deep": '{"a":' * 5000}, none))
+    assert found[:2] == [("sent.noise.p", "0.5"), ("cut", '{"noise": ')] and found[2][1].endswith("…")
+
+
+def test_hostile_noise_is_no_code_for_a_terminal():
+    model = {"errors": [0], "local": [["\x1b[31m", [[0]], [0]]], "default": [], "readout": [], "shapes": [[1, 0]]}
+    assert noise.told(model) == "1 gate error (\\x1b[31m 1) on qubits 0"
+    assert noise.apart(model, model | {"local": []}) == "gate errors (\\x1b[31m 1 of 1)"
 
 
 def test_a_blob_is_said_by_its_kind():

@@ -98,7 +98,8 @@ class Result(Section):
         least = min(found, default=1.0)
         shown = f"= {least:.3g}" if least else "< 1e-300"
         p = f" ({f'least of {len(found):,}: ' if len(found) > 1 else ''}p {shown})" if found else ""
-        return f"{two_sample.WORDS[self.verdict]} at level {self.level:g}{p}"
+        word = "differs" if self.verdict == two_sample.DIFFER else two_sample.WORDS[self.verdict]
+        return f"{word} at level {self.level:g}{p}"
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,8 @@ def _used(marks: Collection[int | Pair] | None, of: int | Pair) -> tuple[str, ..
 def _worst(marks: Collection[int | Pair], values, scales, letter: str) -> str:
     """How much of a device was used, and how bad that was."""
     nodes, edges = ({of: value for of, value in known.items() if of in marks} for known in values)
-    count = f"{len(nodes)} place{'' if len(nodes) == 1 else 's'} and {len(edges)} coupling{'' if len(edges) == 1 else 's'}"
+    what = "qubit" if letter == "q" else "place"
+    count = f"{len(nodes)} {what}{'' if len(nodes) == 1 else 's'} and {len(edges)} coupling{'' if len(edges) == 1 else 's'}"
     tops = []
     for found, scale in zip((nodes, edges), scales):
         known = [(value, of) for of, value in found.items() if value is not None]
