@@ -221,6 +221,7 @@ def test_a_job_on_atoms_shows_its_register(tmp_path):
         archive.wrap(QutipBackendV2(adiabatic(), config=EmulationConfig(observables=[BitStrings(num_shots=50)]))).run()
         page = page_of(archive, archive.job("latest"))
     assert "Register of 3 atoms" in page.said("figcaption") and "middle" in page.said("td")
+    assert {"no noise", "DigitalAnalogDevice"} <= {text for tag, text in page.texts if tag == "code"}
 
 
 def test_notes_and_later_tags_are_shown(lab):

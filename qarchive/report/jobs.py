@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from xml.etree.ElementTree import Element
 
-from .. import readable
+from .. import noise, readable
 from ..archive import Archive
 from ..drawing.elements import Child, element
 from ..drawing.timeline import timeline
@@ -12,7 +12,7 @@ from ..job import Job
 from ..printable import clean, clean_lines, count, size
 from ..provenance import moments
 from ..text_forms import to_text
-from ..values import Link
+from ..values import Link, Typed
 from . import devices, results
 from .page import Links, anchor
 from .words import Reader, code, commands, commas, facts, link, linked, moment, remark, status, wide_table
@@ -173,7 +173,10 @@ def _backend(job: Job) -> Child:
     if type(snapshot.get("device")) is Link:
         device = job.get(snapshot["device"])
         specs = device.get("specs") if type(device) is dict else None
-        named += [("device", clean(specs["name"]))] if type(specs) is dict and type(specs.get("name")) is str else []
+        if type(specs) is dict:  # Pulser's
+            named += [("device", clean(specs["name"]))] if type(specs.get("name")) is str else []
+            model = specs.get("default_noise_model")
+            named += [("noise of the device", noise.told(Typed("pulser.NoiseModel", model)))] if type(model) is dict else []
     changed = readable.changed(snapshot, job.get)
     if changed is None and not named:
         return None
