@@ -381,6 +381,13 @@ def test_show_prints_everything_that_a_person_wants(lab):
     assert err == ""
 
 
+def test_show_says_how_the_backend_was_set(tmp_path):
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(AerSimulator(method="statevector", max_parallel_threads=1)).run(bell(), shots=10).result()
+    out, _ = run("show", "latest", archive=tmp_path / "lab")
+    assert "set to        max_parallel_threads = 1, method = statevector\n" in out
+
+
 def test_show_as_json_holds_everything(lab):
     job = jobs(lab)[-1]
     found = document("show", "vqe/1", archive=lab)

@@ -95,7 +95,7 @@ def test_the_only_job_of_each_is_compared_whatever_it_ran(lab):
         "    -x q[0];\n"
         "    +x q[1];\n"
         "     c[0] = measure q[0];\n"
-        "result: differ (level 0.01)\n"
+        "result: differs at level 0.01 (p = 2.09e-45)\n"
         "  CIRCUIT  WHAT    VERDICT         P  DISTANCE  POOLED\n"
         "  0        counts  differ   2.09e-45         1\n"
     )

@@ -107,11 +107,14 @@ def second(moment: Timestamp) -> str:
     return f"{str(moment)[:19]}Z"
 
 
+_NARROW = ("Mn", "Me", "Cf")  # the categories of marks on other characters, and of joiners
+
+
 def width(text: str) -> int:
     """Columns that a text takes in a terminal."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(0 if unicodedata.category(c) in _NARROW else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def cut(text: str, columns: int, middle: bool = False) -> str:

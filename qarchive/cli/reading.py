@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .. import codec
+from .. import codec, readable
 from ..calibration import Calibration
 from ..chronicle import told
 from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
@@ -246,12 +246,14 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     origin = job.origin
     shown = ", ".join(names[:5]) + (f", ... {len(names) - 5:,} more" if len(names) > 5 else "")
     params = ", ".join(f"{name} = {to_text(value)}" for name, value in labels.get("params", {}).items())
+    changed = read(lambda: readable.changed(job.backend_snapshot, job.get)) or ()
     output.pairs([
         ("job", job.id),
         ("status", output.paint_status(clean(job.status))),
         ("created", output.second(row.created)),
         ("ended", output.second(ended) + took if ended else ""),
         ("backend", clean(f"{row.provider}:{row.backend} ({row.kind})")),
+        ("set to", ", ".join(f"{name} = {text}" for name, text in changed)),
         ("provider job", clean(job.provider_job or "")),
         ("origin", "" if origin is None else f"archive {origin}" if origin else "another archive"),
         ("circuits", f"{row.size}" + (f": {clean(shown)}" if shown else "")),
