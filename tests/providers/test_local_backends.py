@@ -165,6 +165,13 @@ def entangled(*args, **options):
     return circuit
 
 
+def test_the_runs_of_a_fake_device_are_replayed_on_a_new_one(archive):
+    """Its first run leaves its noise among its options."""
+    wrapped, player = (how(GenericBackendV2(2, seed=1)) for how in (archive.wrap, archive.replay))
+    results = [wrapped.run(entangled(), shots=9).result().to_dict() for _ in range(2)]
+    assert [player.run(entangled(), shots=9).result().to_dict() for _ in range(2)] == results
+
+
 def sampled(sampler):
     return sampler.run([entangled()], shots=64).result()[0].data.meas.get_counts()
 
