@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conformance import Conformance
 from pasqal_runs import plain, turned
+from pulser import Sequence
 
 import qarchive
 from qarchive.errors import BadInput
@@ -30,6 +31,8 @@ def _job(runs, variables):
 class TestPasqal(Conformance):
     provider = "pasqal"
     extra = "pasqal"
+    offers = Conformance.offers - {"circuits"}
+    rebuilds_alike = False  # it is an emulator of Pulser's
     blocked = ("pasqal_cloud", "pulser", "pulser_simulation", "pydantic", "requests", "numpy")
 
     @pytest.fixture(autouse=True)
@@ -73,6 +76,9 @@ class TestPasqal(Conformance):
 
     def shots_of(self, args, kwargs):
         return kwargs.get("runs", 20)
+
+    def circuits_of(self, asked):
+        return [Sequence.from_abstract_repr(asked)]
 
     def words_of(self, asked):
         return [[asked]]

@@ -86,7 +86,8 @@ class Suite(conformance.Conformance):
 
     def words_of(self, asked):
         made = asked["experiment"] if isinstance(asked, dict) else asked
-        return [[str(made.input_state)]]
+        words = [type(component).__name__ for _, component in made.components]
+        return [[*words, str(made.input_state)] if isinstance(made.input_state, pcvl.BasicState) else words]
 
     def same_result(self, one, other):
         same(one, other)

@@ -68,8 +68,8 @@ class Repeating(Offering):
         self.wait_for(archive, child)
         assert (child.status, child.gaps) == ("DONE", [])
         assert child.folded.record["parent"].digest.hex() == job.id
-        assert [child.record[part] for part in ("input", "config")] == [job.record[part] for part in ("input", "config")]
         if result is not None:
+            assert [child.record[part] for part in ("input", "config")] == [job.record[part] for part in ("input", "config")]
             self._same_run(child.result(), result)
 
     def _same_run(self, one, other):
@@ -111,14 +111,14 @@ class Repeating(Offering):
         qarchive.autolog(archive)
         try:
             result = self._ran(self.target(), args, kwargs)
-            found = list(archive.jobs())
+            found = list(archive.jobs(provider=self.provider))
         finally:
             qarchive.autolog(False)
         self._ran(self.target(), args, kwargs)
-        assert list(archive.jobs()) == found
+        assert list(archive.jobs(provider=self.provider)) == found
         if "autolog" not in self.offers:
             assert found == []
             return
         (job,) = found
-        assert (job.provider, job.status, job.gaps) == (self.provider, "DONE", [])
+        assert (job.status, job.gaps) == ("DONE", [])
         self.same_result(job.result(), result)
