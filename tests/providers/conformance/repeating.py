@@ -3,7 +3,7 @@
 import pytest
 
 import qarchive
-from qarchive.errors import BadInput, NoRecording
+from qarchive.errors import ArchiveWarning, BadInput, NoRecording
 
 from .offering import Offering
 
@@ -85,7 +85,11 @@ class Repeating(Offering):
             jobs += self.prepare(group, self.target(), *args, **kwargs)
             assert group.statuses()[-1] == "PREPARED"
             self.seed(kwargs)
-            group.run_sequential()
+            if "rerun" in self.offers:
+                group.run_sequential()
+            else:
+                with pytest.warns(ArchiveWarning, match="cannot be run again"):
+                    group.run_sequential()
         for job, result, found in zip(jobs, results, group.get_results(), strict=True):
             if "rerun" in self.offers:
                 self._same_run(found, result)
