@@ -1,6 +1,7 @@
 """spec/providers.md and the pages of the providers: code cut out of what runs, methods that exist, gaps that the code has."""
 
 import ast
+import dataclasses
 import fnmatch
 import re
 import textwrap
@@ -55,10 +56,23 @@ def test_every_method_of_a_provider_is_in_the_guide():
         assert bold == set(kind.__abstractmethods__) - set(getattr(above, "__abstractmethods__", ()))
 
 
+def test_every_field_of_an_execution_is_in_the_guide():
+    table = GUIDE[GUIDE.index("| field of `Execution` |") :].split("\n\n")[0]
+    listed = re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:]))
+    assert listed == [field.name for field in dataclasses.fields(base.Execution)]
+
+
+def test_what_a_provider_can_offer_to_the_suite_is_in_the_guide():
+    table = GUIDE[GUIDE.index("| `offers` | takes |") :].split("\n\n")[0]
+    rows = [row.split("|")[1:3] for row in table.splitlines()[2:]]
+    assert {name.strip(" `") for name, _ in rows} == conformance.Offering.offers
+    assert all(hasattr(base.Provider, name) for _, takes in rows for name in re.findall(r"`(\w+)`", takes))
+
+
 def test_what_a_subclass_of_the_suite_offers_is_there():
     table = GUIDE[GUIDE.index("| offered by the subclass |") :]
     listed = set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.split("\n\n")[0].splitlines()[2:])))
-    own = vars(conformance.Conformance)
+    own = vars(conformance.Offering)
     assert listed == {name for name, item in own.items() if callable(item) and not name.startswith(("_", "test_"))} - {
         "archive",
         "no_warnings",

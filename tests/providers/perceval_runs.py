@@ -115,46 +115,32 @@ def everything(archive):
     return found + [path.read_bytes() for path in (archive.path / "packs").iterdir()]
 
 
-class Ran:
-    """A job or an execution that was started, with the interface that the conformance suite knows."""
+def ran(target, what, command, *limits, seed=11, **options):
+    """What a processor or a computer returns of an experiment, or of a dict of that, iterations and a name: a job or an execution
+    that has ended; the results, of a command that is its own (".probs")."""
+    if seed is not None:
+        pcvl.random_seed(seed)
+    if command.startswith("."):
+        asked = () if isinstance(target, pcvl.Processor) else (what,)
+        if not asked:
+            target.experiment = what
+        return getattr(target, command[1:])(*asked, *limits, **options)
+    job = asked_of(target, what, command)
+    job.execute_sync(*limits, **options)
+    return job
 
-    def __init__(self, job, results=None):
-        self.job, self._results = job, results
 
-    def result(self):
-        return self.job.get_results() if self._results is None else self._results
-
-
-class Bench:
-    """A processor or a computer that runs experiments, with the interface that the conformance suite knows."""
-
-    def __init__(self, inside):
-        self.inside = inside
-
-    @property
-    def name(self):
-        return "SLOS"
-
-    def run(self, what, command, *limits, seed=11, **options):
-        """`what` is an experiment, or a dict of that, iterations and a name; `command` may be the processor's own: ".probs"."""
-        name = what.get("name") if isinstance(what, dict) else None
-        asked, iterations = (what["experiment"], what["iterations"]) if isinstance(what, dict) else (what, [])
-        if seed is not None:
-            pcvl.random_seed(seed)
-        if isinstance(self.inside, pcvl.Processor):
-            self.inside.experiment = asked
-            if command.startswith("."):
-                return Ran(None, getattr(self.inside, command[1:])(*limits, **options))
-            sampler = Sampler(self.inside)
-            sampler.add_iteration_list(iterations)
-            job = getattr(sampler, command)
-            job.name = name or job.name
-            job.execute_sync(*limits, **options)
-            return Ran(job)
-        if command.startswith("."):
-            return Ran(None, getattr(self.inside, command[1:])(asked, *limits, **options))
-        factory = ExecutionFactory(self.inside, asked)
-        factory.add_iteration_list(iterations)
-        factory.default_job_name = name
-        execution = getattr(factory, command)
-        return Ran(execution, execution.execute_sync(*limits, **options))
+def asked_of(target, what, command):
+    """The job or the execution that is to be started for it."""
+    named = what if isinstance(what, dict) else {"experiment": what}
+    if isinstance(target, pcvl.Processor):
+        target.experiment = named["experiment"]
+        sampler = Sampler(target)
+        sampler.add_iteration_list(named.get("iterations", []))
+        job = getattr(sampler, command)
+        job.name = named.get("name") or job.name
+        return job
+    factory = ExecutionFactory(target, named["experiment"])
+    factory.add_iteration_list(named.get("iterations", []))
+    factory.default_job_name = named.get("name")
+    return getattr(factory, command)

@@ -96,6 +96,9 @@ def call(target):
             ("control flow", (dynamic,), {"shots": 40, "seed_simulator": 7}),
         ]
 
+    def other_targets(self):
+        return {"noise": AerSimulator(noise_model=noise()), "method": AerSimulator(method="density_matrix")}
+
     def failing(self):
         too_large = QuantumCircuit(60)
         too_large.h(range(60))

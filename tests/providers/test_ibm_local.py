@@ -14,7 +14,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 from qiskit_ibm_runtime import Batch, EstimatorV2, Executor, QiskitRuntimeService, QuantumProgram, SamplerV2, Session
 from qiskit_ibm_runtime.executor_sampler import Sampler as ClientSampler
-from qiskit_ibm_runtime.fake_provider import FakeManilaV2
+from qiskit_ibm_runtime.fake_provider import FakeManilaV2, local_service
 from qiskit_ibm_runtime.fake_provider.local_runtime_job import LocalRuntimeJob
 
 import qarchive
@@ -24,9 +24,11 @@ pytestmark = [pytest.mark.filterwarnings("ignore::DeprecationWarning"), pytest.m
 THETA = Parameter("θ")
 
 
-def made(name="bell", measured=True, **metadata):
+def made(name="bell", measured=True, flipped=False, **metadata):
     """In the gates of the device."""
     circuit = QuantumCircuit(5, 2, name=name, metadata=metadata)
+    if flipped:
+        circuit.x(0)
     circuit.sx(0)
     circuit.cx(0, 1)
     if measured:
@@ -74,24 +76,14 @@ def call(target):
     def failing(self):
         return None, None
 
-    def test_with_on_error_raise_nothing_is_sent_that_could_not_be_recorded(self, tmp_path, monkeypatch):
-        _, args, kwargs = self.calls()[0]
-        sent = []
+    def senders(self):
+        return [(local_service.BackendSamplerV2, "run"), (local_service.BackendEstimatorV2, "run")]
 
-        def describe(*_):
-            raise RuntimeError("no such luck")
+    def target(self):
+        return self.seeded(1)
 
-        target = self.target()
-        monkeypatch.setattr("qiskit_ibm_runtime.fake_provider.local_service.BackendSamplerV2.run", lambda *a, **k: sent.append(a))
-        monkeypatch.setattr(
-            "qiskit_ibm_runtime.fake_provider.local_service.BackendEstimatorV2.run", lambda *a, **k: sent.append(a)
-        )
-        monkeypatch.setattr(qarchive.providers.registry.named(self.provider), "describe", describe)
-        with qarchive.open(tmp_path / "strict", on_error="raise") as archive:
-            with pytest.raises(RuntimeError, match="no such luck"):
-                archive.wrap(target).run(*args, **kwargs)
-            assert sent == []
-            assert len(archive.jobs()) == 0
+    def other_targets(self):
+        return {"seed": self.seeded(3)}
 
     def test_a_forked_child_records_for_itself(self, archive):
         """Aer hangs in the child of a process whose threads have run it, with and without an archive."""
@@ -113,8 +105,11 @@ def call(target):
 class TestSampler(conformance.AcrossProcesses, Local):
     what = "SamplerV2"
 
-    def target(self):
-        return SamplerV2(self.device(), options={"simulator": {"seed_simulator": 1}, "default_shots": 11})
+    def seeded(self, seed):
+        return SamplerV2(self.device(), options={"simulator": {"seed_simulator": seed}, "default_shots": 11})
+
+    def other_input(self):
+        return ([(made(flipped=True),)],), {"shots": 20}
 
     def coerced(self, pubs):
         return [SamplerPub.coerce(pub, pub.shots if isinstance(pub, SamplerPub) else 20) for pub in pubs]
@@ -130,8 +125,11 @@ class TestSampler(conformance.AcrossProcesses, Local):
 class TestEstimator(Local):
     what, reading = "EstimatorV2", "data"
 
-    def target(self):
-        return EstimatorV2(self.device(), options={"simulator": {"seed_simulator": 1}})
+    def seeded(self, seed):
+        return EstimatorV2(self.device(), options={"simulator": {"seed_simulator": seed}})
+
+    def other_input(self):
+        return ([(made(measured=False), "IIIZX")],), {"precision": 0.1}
 
     def coerced(self, pubs):
         return [EstimatorPub.coerce(pub, pub.precision if isinstance(pub, EstimatorPub) else 0.1) for pub in pubs]

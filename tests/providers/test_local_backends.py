@@ -6,7 +6,7 @@ from pathlib import Path
 import conformance
 import pytest
 import third_party
-from conformance import bell
+from conformance import bell, settled
 from qiskit import QuantumCircuit
 from qiskit.primitives import BackendEstimatorV2, BackendSamplerV2
 from qiskit.providers.basic_provider import BasicSimulator
@@ -49,9 +49,21 @@ def call(target):
 
     def calls(self):
         return [
-            ("counts", (bell(),), {"shots": 50, "seed_simulator": 1}),
-            ("a list", ([bell("a", who="me", when=(1, 2)), bell("b")],), {"shots": 20, "seed_simulator": 2, "memory": True}),
-        ]
+            ("counts", (self.circuit(),), {"shots": 50, "seed_simulator": 1}),
+            ("a list", ([self.circuit("a", who="me", when=(1, 2)), self.circuit("b")],),
+             {"shots": 20, "seed_simulator": 2, "memory": True}),
+        ]  # fmt: skip
+
+    def circuit(self, *args, **options):
+        return bell(*args, **options)
+
+    def other_input(self):
+        return (self.circuit(flipped=True),), {"shots": 50, "seed_simulator": 1}
+
+    def other_targets(self):
+        target = self.target()
+        target.set_options(seed_simulator=3)
+        return {"option": target}
 
     def failing(self):
         return ((self.refused(),), {"shots": 1, "seed_simulator": 1}), None
@@ -73,46 +85,59 @@ class TestBasicSimulator(Local):
 
 
 class OnAer(Local):
-    """Backends that run on an Aer of their own."""
+    """Backends that run on an Aer of their own; circuits in their gates, since others are run nowhere again."""
 
     records_jobs = True
+    rebuilds_alike = False
 
-    def test_two_equal_runs_share_every_blob_but_their_records(self, archive, monkeypatch):
-        target = self.target()
-        target.run(bell(), shots=1, seed_simulator=1).result()  # from now on it has a noise model among its options
-        monkeypatch.setattr(self, "target", lambda: target)
-        super().test_two_equal_runs_share_every_blob_but_their_records(archive)
+    def circuit(self, *args, **options):
+        return entangled(*args, **options)
 
 
 class TestGenericBackend(conformance.AcrossProcesses, OnAer):
     backend = "from qiskit.providers.fake_provider import GenericBackendV2; GenericBackendV2(3, seed=1)"
 
     def target(self):
-        return GenericBackendV2(3, seed=1)
+        return settled(GenericBackendV2(3, seed=1))
 
 
 class TestFakeManila(OnAer):
     backend = "from qiskit_ibm_runtime.fake_provider import FakeManilaV2; FakeManilaV2()"
 
     def target(self):
-        return FakeManilaV2()
+        return settled(FakeManilaV2())
 
 
-class TestPolledJob(conformance.AcrossProcesses, Local):
+class SomebodyElses(Local):
+    """Backends of other packages, which are wrapped; what is made from their snapshots is Aer's simulator of them."""
+
+    kind = "local"
+    rebuilds_alike = False
+
+    def test_autolog_records_what_nobody_wrapped(self, archive):
+        """Of these it is the simulator that they run inside."""
+        qarchive.autolog(archive)
+        try:
+            result = self.target().run(bell(), shots=50, seed_simulator=1).result()
+        finally:
+            qarchive.autolog(False)
+        (job,) = archive.jobs()
+        assert (job.backend, job.counts()) == ("basic_simulator", result.get_counts())
+
+
+class TestPolledJob(conformance.AcrossProcesses, SomebodyElses):
     """A job that can only be asked: a thread of the archive's does so."""
 
     backend = "import third_party; third_party.polled()"
-    kind = "local"
 
     def target(self):
         return third_party.polled()
 
 
-class TestFinishedJob(Local):
+class TestFinishedJob(SomebodyElses):
     """A job that has ended when `run` returns it."""
 
     backend = "import third_party; third_party.finished()"
-    kind = "local"
 
     def target(self):
         return third_party.finished()
@@ -124,22 +149,35 @@ def archive(tmp_path):
         yield archive
 
 
-def entangled():
+def unmeasured(name="entangled", flipped=False, **metadata):
     """In the gates of every backend here."""
-    circuit = QuantumCircuit(2)
+    circuit = QuantumCircuit(2, name=name, metadata=metadata)
+    if flipped:
+        circuit.x(0)
     circuit.sx(0)
     circuit.cx(0, 1)
     return circuit
 
 
-def sampled(sampler):
-    circuit = entangled()
+def entangled(*args, **options):
+    circuit = unmeasured(*args, **options)
     circuit.measure_all()
-    return sampler.run([circuit], shots=64).result()[0].data.meas.get_counts()
+    return circuit
+
+
+def test_the_runs_of_a_fake_device_are_replayed_on_a_new_one(archive):
+    """Its first run leaves its noise among its options."""
+    wrapped, player = (how(GenericBackendV2(2, seed=1)) for how in (archive.wrap, archive.replay))
+    results = [wrapped.run(entangled(), shots=9).result().to_dict() for _ in range(2)]
+    assert [player.run(entangled(), shots=9).result().to_dict() for _ in range(2)] == results
+
+
+def sampled(sampler):
+    return sampler.run([entangled()], shots=64).result()[0].data.meas.get_counts()
 
 
 def estimated(estimator):
-    return float(estimator.run([(entangled(), SparsePauliOp("ZZ"))], precision=0.1).result()[0].data.evs)
+    return float(estimator.run([(unmeasured(), SparsePauliOp("ZZ"))], precision=0.1).result()[0].data.evs)
 
 
 BACKENDS = {
@@ -206,15 +244,15 @@ def test_options_equal_in_pythons_eyes_are_kept_apart(archive):
     wrapped = archive.wrap(AerSimulator())
     configs = []
     for value in (0.0, -0.0, 0, False, 0.0):
-        wrapped.run(entangled(), shots=1, zero_threshold=value).result()
+        wrapped.run(unmeasured(), shots=1, zero_threshold=value).result()
         configs.append(archive.job("latest").record["config"])
     assert len(set(configs)) == 4
     assert configs[0] == configs[4]
     wrapped.set_options(zero_threshold=0.0)
-    wrapped.run(entangled(), shots=1).result()
+    wrapped.run(unmeasured(), shots=1).result()
     first = archive.job("latest").backend_snapshot
     wrapped.set_options(zero_threshold=-0.0)
-    wrapped.run(entangled(), shots=1).result()
+    wrapped.run(unmeasured(), shots=1).result()
     last = archive.job("latest").backend_snapshot
     assert [repr(snapshot["options"]["zero_threshold"]) for snapshot in (first, last)] == ["0.0", "-0.0"]
 

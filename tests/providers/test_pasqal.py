@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from conformance import Conformance
-from pasqal_cloud.pasqal_cloud_client import PasqalCloudClient
 from pasqal_runs import plain, turned
+from pulser import Sequence
 
 import qarchive
 from qarchive.errors import BadInput
@@ -24,30 +24,15 @@ pytestmark = [
 HERE = Path(__file__).parent
 
 
-class Runner(PasqalCloudClient):
-    """A client with the interface of the suite: a run is a batch with one job."""
-
-    def run(self, sequence, runs=20, variables=None, **options):
-        job = {"runs": runs} | ({} if variables is None else {"variables": variables})
-        return Run(self.create_batch(sequence, [job], **{"device_type": "EMU_FREE"} | options))
-
-
-class Run:
-    def __init__(self, batch):
-        self.batch = batch
-
-    def job_id(self):
-        return self.batch.ordered_jobs[0].id
-
-    def result(self):
-        self.batch._wait_for_terminal()
-        self.batch._ordered_jobs = None
-        return self.batch.ordered_jobs[0].full_result
+def _job(runs, variables):
+    return ([{"runs": runs} | ({} if variables is None else {"variables": variables})],)
 
 
 class TestPasqal(Conformance):
     provider = "pasqal"
     extra = "pasqal"
+    offers = Conformance.offers - {"circuits"}
+    rebuilds_alike = False  # it is an emulator of Pulser's
     blocked = ("pasqal_cloud", "pulser", "pulser_simulation", "pydantic", "requests", "numpy")
 
     @pytest.fixture(autouse=True)
@@ -55,10 +40,48 @@ class TestPasqal(Conformance):
         self.pasqal = pasqal
 
     def target(self):
-        client = self.pasqal.client()
-        return Runner(
-            token_provider=self.pasqal.token_provider(), endpoints=self.pasqal.endpoints(), project_id=client.project_id
-        )
+        return self.pasqal.client()
+
+    def run(self, target, sequence, runs=20, variables=None, **options):
+        """A batch with one job."""
+        return target.create_batch(sequence, *_job(runs, variables), **{"device_type": "EMU_FREE"} | options)
+
+    def prepare(self, group, target, sequence, runs=20, variables=None, **options):
+        return group.add(target, sequence, *_job(runs, variables), **{"device_type": "EMU_FREE"} | options)
+
+    def result_of(self, returned):
+        returned._wait_for_terminal()
+        returned._ordered_jobs = None
+        return returned.ordered_jobs[0].full_result
+
+    def id_of(self, batch):
+        return batch.ordered_jobs[0].id
+
+    def wait_for(self, archive, job):
+        client = self.target()
+        while job.outcome is None:
+            archive.sync(client)
+
+    def other_input(self):
+        return (plain(3.0),), {}
+
+    def other_options(self):
+        return {"number of runs": ((plain(),), {"runs": 21}), "device": ((plain(),), {"device_type": "EMU_MPS"})}
+
+    def other_targets(self):
+        return {}
+
+    def counts_of(self, result):
+        return [result["counter"]]
+
+    def shots_of(self, args, kwargs):
+        return kwargs.get("runs", 20)
+
+    def circuits_of(self, asked):
+        return [Sequence.from_abstract_repr(asked)]
+
+    def words_of(self, asked):
+        return [[asked]]
 
     def calls(self):
         return [
@@ -90,17 +113,17 @@ class TestPasqal(Conformance):
         """And but for the batch's events, which say when each was made."""
         wrapped = archive.wrap(self.target())
         for name, args, kwargs in self.calls():
-            wrapped.run(*args, **kwargs).result()
+            self._ran(wrapped, args, kwargs)
             archive.flush()
             before = set(archive._store.index.blobs_with_prefix("", 1_000_000))
-            wrapped.run(*args, **kwargs).result()
+            self._ran(wrapped, args, kwargs)
             archive.flush()
             new = set(archive._store.index.blobs_with_prefix("", 1_000_000)) - before
             kinds = {entry.kind for digest in new for _, entry in archive._store.index.places(digest)}
             assert kinds == {RECORD, "event"}, name
 
     def test_native_is_the_sdks_own_job_offline(self, archive):
-        result = archive.wrap(self.target()).run(plain()).result()
+        result = self._ran(self._wrapped(archive), (plain(),), {})
         job = archive.job("latest")
         native = job.native()
         live = self.pasqal.client().get_job(job.provider_job)
@@ -114,27 +137,27 @@ class TestPasqal(Conformance):
 
     def test_recording_a_job_twice_is_recording_it_once(self, archive):
         client = self.target()
-        bare = client.run(plain())
-        result = bare.result()
+        bare = self.run(client, plain())
+        result = self.result_of(bare)
         self.expected_warnings = ["environment is not archived: the job was sent without the archive"]
-        first = archive.fetch(client, bare.job_id())
-        assert archive.fetch(client, bare.job_id()) == first
+        first = archive.fetch(client, self.id_of(bare))
+        assert archive.fetch(client, self.id_of(bare)) == first
         assert len(archive.jobs()) == 1
         self.same_result(first.result(), result)
-        archive.wrap(client).run(plain()).result()
+        self._ran(archive.wrap(client), (plain(),), {})
         assert archive.job("latest").record["input"] == first.record["input"]
 
     def test_the_providers_own_id_is_a_reference(self, archive):
-        run = archive.wrap(self.target()).run(plain())
-        run.result()
-        assert archive.job(run.job_id()) == archive.job("latest")
+        batch = self.run(self._wrapped(archive), plain())
+        self.result_of(batch)
+        assert archive.job(self.id_of(batch)) == archive.job("latest")
 
     def test_a_paused_archive_records_nothing(self, archive):
         wrapped = archive.wrap(self.target())
         with archive.paused():
-            wrapped.run(plain()).result()
+            self._ran(wrapped, (plain(),), {})
         assert len(archive.jobs()) == 0
-        wrapped.run(plain()).result()
+        self._ran(wrapped, (plain(),), {})
         assert len(archive.jobs()) == 1
 
     def test_a_job_whose_result_nobody_asks_for_is_archived_when_the_interpreter_ends(self, tmp_path):
@@ -162,7 +185,7 @@ class TestPasqal(Conformance):
 
     def test_reading_needs_no_sdk(self, archive, tmp_path):
         """Neither for results nor for the input; only the SDK's own job does."""
-        result = archive.wrap(self.target()).run(plain()).result()
+        result = self._ran(self._wrapped(archive), (plain(),), {})
         archive.close()
         code = f"""
             import sys
@@ -192,7 +215,7 @@ class TestPasqal(Conformance):
         monkeypatch.setattr(qarchive.providers.registry.named("pasqal"), "describe", describe)
         with qarchive.open(tmp_path / "strict", on_error="raise") as archive:
             with pytest.raises(RuntimeError, match="no such luck"):
-                archive.wrap(self.target()).run(plain())
+                self.run(self._wrapped(archive), plain())
             assert self.pasqal.batches_seen == []
             assert len(archive.jobs()) == 0
 
@@ -201,7 +224,7 @@ class TestPasqal(Conformance):
         assert archive.wrap(target) is target
 
     def test_the_record_says_what_ran_where_and_with_what(self, archive):
-        archive.wrap(self.target()).run(plain()).result()
+        self._ran(self._wrapped(archive), (plain(),), {})
         job = archive.job("latest")
         assert (job.kind, job.backend, job.shots) == ("simulator", "EMU_FREE", 20)
         assert job.backend_snapshot == {"type": "pasqal.device", "name": "EMU_FREE"}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+from collections import Counter
 
 import conformance
 import numpy as np
@@ -15,7 +16,8 @@ import pytest
 from perceval.algorithm import Analyzer, Sampler
 from perceval.runtime import ExecutionFactory, LocalComputer, PhotonRecycling, SimulatedComputer
 from perceval.runtime.legacy import LocalJob
-from perceval_runs import NOISY, TWO, Bench, Ran, experiment, same, same_input, strict
+from perceval.simulators import SimulatorFactory
+from perceval_runs import NOISY, TWO, asked_of, experiment, ran, same, same_input, strict
 
 import qarchive
 from qarchive.errors import BadInput, JobFailed
@@ -44,25 +46,48 @@ def turned():
 
 
 class Suite(conformance.Conformance):
-    """Perceval has no backends with `run`: a bench of ours asks what is wrapped."""
+    """Perceval has no backends with `run`: what is wrapped is asked through a Sampler or a factory."""
 
     provider = "perceval"
     package = "perceval-quandela"
     extra = "perceval"
     blocked = ("perceval", "exqalibur", "numpy", "scipy", "sympy", "requests")
+    gives_ids = False
+    serves_threads = False
+    offers = conformance.Conformance.offers - {"circuits"}
 
-    @pytest.fixture
-    def archive(self, tmp_path):
-        with qarchive.open(tmp_path / "archive") as archive:
-            self.adapt(archive)
-            yield archive
+    def run(self, target, *args, **kwargs):
+        return ran(target, *args, **kwargs)
 
-    @staticmethod
-    def adapt(archive):
-        """Let an archive take benches and what they ran for what is inside."""
-        wrap, record = archive.wrap, archive.record
-        archive.wrap = lambda native: Bench(wrap(native.inside)) if isinstance(native, Bench) else wrap(native)
-        archive.record = lambda native: record(native.job if isinstance(native, Ran) else native)
+    def result_of(self, returned):
+        return returned if isinstance(returned, dict) else returned.get_results()
+
+    def prepare(self, group, target, what, command, *limits, **options):
+        return group.add(asked_of(target, what, command), *limits, **options)
+
+    def seed(self, kwargs):
+        pcvl.random_seed(11)
+
+    def senders(self):
+        return [(SimulatorFactory, "build")]
+
+    def backend_name(self):
+        return "SLOS"
+
+    def counts_of(self, result):
+        return [counted(entry["results"]) for entry in result.get("results_list", [result])]
+
+    def data_of(self, result):
+        return [named(entry["results"]) for entry in result.get("results_list", [result])]
+
+    def shots_of(self, args, kwargs):
+        given = [each for each in args[2:] if type(each) is int]
+        return given[0] if given else kwargs.get("max_samples")
+
+    def words_of(self, asked):
+        made = asked["experiment"] if isinstance(asked, dict) else asked
+        words = [type(component).__name__ for _, component in made.components]
+        return [[*words, str(made.input_state)] if isinstance(made.input_state, pcvl.BasicState) else words]
 
     def same_result(self, one, other):
         same(one, other)
@@ -76,76 +101,43 @@ class Suite(conformance.Conformance):
     def with_secret(self, args, secret):
         return ({"experiment": args[0], "iterations": [], "name": f"uses {secret}"}, *args[1:])
 
-    def failing(self):
-        return None, None
-
-    def test_native_is_the_sdks_own_job_offline(self, archive):
-        _, args, kwargs = self.calls()[0]
-        result = archive.wrap(self.target()).run(*args, **kwargs).result()
-        native = archive.job("latest").native()
+    def same_native(self, native, returned):
         assert (type(native), native.status.status.name, native.is_complete) == (LocalJob, "SUCCESS", True)
-        same(native.get_results(), result)
+        super().same_native(native, returned)
         with pytest.raises(AssertionError, match="job has already been executed"):
             native.execute_sync()
 
-    def test_the_providers_own_id_is_a_reference(self, archive):
-        _, args, kwargs = self.calls()[0]
-        archive.wrap(self.target()).run(*args, **kwargs).result()
-        assert archive.job("latest").provider_job is None
-
     def test_a_wrapped_object_is_used_like_the_original(self, archive):
         target = self.target()
-        assert archive.wrap(target).inside is target.inside
-        assert hooks.marked(target.inside) is not None
-
-    def test_with_on_error_raise_nothing_is_sent_that_could_not_be_recorded(self, tmp_path, monkeypatch):
-        _, args, kwargs = self.calls()[0]
-        sent = []
-
-        def describe(*_):
-            raise RuntimeError("no such luck")
-
-        monkeypatch.setattr(qarchive.providers.registry.named("perceval"), "describe", describe)
-        with qarchive.open(tmp_path / "strict", on_error="raise") as archive:
-            target = archive.wrap(self.target().inside)
-            monkeypatch.setattr("perceval.simulators.SimulatorFactory.build", lambda *a, **k: sent.append(a))
-            with pytest.raises(RuntimeError, match="no such luck"):
-                Bench(target).run(*args, **kwargs)
-            assert (sent, len(archive.jobs())) == ([], 0)
+        assert archive.wrap(target) is target
+        assert hooks.marked(target) is not None
 
     def test_random_state_is_left_alone(self, archive):
         """Perceval's own generator, too; a run may draw from Python's and numpy's."""
         states = []
         for target in (self.target(), archive.wrap(self.target())):
-            for name, args, kwargs in self.calls()[:3]:
+            for _, args, kwargs in self.calls()[:3]:
                 pcvl.random_seed(5)
-                target.run(*args, **kwargs, seed=3).result()
+                ran(target, *args, **kwargs, seed=3)
                 archive.flush()
-            drawn = target.run(
-                experiment(), ".samples" if isinstance(target.inside, pcvl.Processor) else ".sample_count", 50, seed=None
-            )
-            states.append((random.getstate(), str(np.random.get_state()), str(drawn.result())))
+            command = ".samples" if isinstance(target, pcvl.Processor) else ".sample_count"
+            drawn = ran(target, experiment(), command, 50, seed=None)
+            states.append((random.getstate(), str(np.random.get_state()), str(drawn)))
         assert states[0] == states[1]
 
-    def test_threads_share_one_archive(self, archive):
-        """Each with a target of its own: one of Perceval's serves one thread."""
-        errors, calls = [], self.calls()[:3]
 
-        def work():
-            try:
-                wrapped = archive.wrap(self.target())
-                for _, args, kwargs in self.calls()[:3]:
-                    wrapped.run(*args, **kwargs).result()
-            except BaseException as error:
-                errors.append(error)
+def counted(found):
+    """Counts by the text of each state, of counts or samples."""
+    if isinstance(found, pcvl.BSCount):
+        return {str(state): number for state, number in found.items()}
+    return dict(Counter(map(str, found))) if isinstance(found, pcvl.BSSamples) else None
 
-        threads = [threading.Thread(target=work) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert errors == []
-        assert [job.status for job in archive.jobs()] == ["DONE"] * 6 * len(calls)
+
+def named(found):
+    """Results under the name of what they are, states by their texts."""
+    if isinstance(found, pcvl.BSSamples):
+        return {"samples": list(map(str, found))}
+    return {"counts" if isinstance(found, pcvl.BSCount) else "probabilities": {str(state): each for state, each in found.items()}}
 
 
 class TestProcessor(conformance.AcrossProcesses, Suite):
@@ -157,7 +149,19 @@ class TestProcessor(conformance.AcrossProcesses, Suite):
     """)
 
     def target(self):
-        return Bench(pcvl.Processor("SLOS", 2))
+        return pcvl.Processor("SLOS", 2)
+
+    def other_input(self):
+        return (experiment(state=pcvl.BasicState([2, 0])), "sample_count", 50), {}
+
+    def other_options(self):
+        return {"number of samples": ((experiment(), "sample_count", 51), {}), "command": ((experiment(), "samples", 50), {})}
+
+    def other_targets(self):
+        return {"backend": pcvl.Processor("Naive", 2)}
+
+    def failing(self):
+        return ((experiment(pcvl.BS(theta=THETA)), ".probs"), {}), None
 
     def calls(self):
         entangled = pcvl.StateVector([1, 0]) + pcvl.StateVector([0, 1])
@@ -175,18 +179,6 @@ class TestProcessor(conformance.AcrossProcesses, Suite):
             ("asked directly", (experiment(), ".probs"), {}),
             ("asked directly, with a precision", (experiment(noise=NOISY), ".probs", 1e-3), {}),
         ]
-
-    def test_exceptions_are_the_same_with_and_without_the_archive(self, archive):
-        caught = []
-        for target in (self.target(), archive.wrap(self.target())):
-            with pytest.raises(Exception) as info:
-                target.run(experiment(pcvl.BS(theta=THETA)), ".probs")
-            caught.append((type(info.value), str(info.value)))
-        assert caught[0] == caught[1]
-        job = archive.job("latest")
-        assert (job.status, job.error["message"]) == ("ERROR", caught[0][1])
-        with pytest.raises(JobFailed):
-            job.result()
 
     def test_a_run_without_success_is_an_error_though_the_job_says_done(self, archive):
         """A LocalJob does not raise, it says so in its status."""
@@ -212,7 +204,22 @@ class TestComputer(conformance.AcrossProcesses, Suite):
         """With the others of `UNFINISHED`, below."""
 
     def target(self):
-        return Bench(SimulatedComputer("SLOS"))
+        return SimulatedComputer("SLOS")
+
+    def other_input(self):
+        return (experiment(noise=NOISY, state=pcvl.BasicState([2, 0])), "probs"), {}
+
+    def other_options(self):
+        asked = experiment(noise=NOISY)
+        return {"precision": ((asked, "probs"), {"precision": 1e-3}), "command": ((asked, "sample_count"), {"max_samples": 20})}
+
+    def other_targets(self):
+        noisy = SimulatedComputer("SLOS")
+        noisy.noise = pcvl.NoiseModel(transmittance=0.5)
+        return {"backend": SimulatedComputer("Naive"), "noise": noisy}
+
+    def failing(self):
+        return ((experiment(noise=NOISY, photons=None), "probs"), {}), None
 
     def calls(self):
         return [
@@ -222,15 +229,6 @@ class TestComputer(conformance.AcrossProcesses, Suite):
             ("asked directly", (experiment(noise=NOISY), ".probs"), {}),
             ("counts, asked directly", (experiment(), ".sample_count"), {"max_samples": 20}),
         ]
-
-    def test_exceptions_are_the_same_with_and_without_the_archive(self, archive):
-        caught = []
-        for target in (self.target(), archive.wrap(self.target())):
-            with pytest.raises(ValueError) as info:
-                target.run(experiment(noise=NOISY, photons=None, state=TWO), "probs")
-            caught.append(str(info.value))
-        assert caught[0] == caught[1] == archive.job("latest").error["message"]
-        assert archive.job("latest").status == "ERROR"
 
 
 # What the suite runs

@@ -87,6 +87,7 @@ def too_large():
 
 class Sampling(conformance.PrimitiveConformance):
     make: str  # Python source of a primitive
+    default_shots = 1024
 
     @property
     def setup(self):
@@ -119,9 +120,23 @@ def call(target):
             ("a PUB of the SDK's", ([SamplerPub(bell(), shots=9)],), {}),
         ]
 
+    def other_input(self):
+        return ([(bell(flipped=True),)],), {"shots": 20}
+
+    def target(self):
+        return self.seeded(1)
+
+    def seeded(self, seed):
+        """A target whose draws come from this seed."""
+        raise NotImplementedError
+
+    def other_targets(self):
+        return {"seed": self.seeded(3)}
+
 
 class Estimating(Sampling):
     reading = "data"
+    default_shots = None
 
     @property
     def setup(self):
@@ -141,6 +156,9 @@ class Estimating(Sampling):
             ("a PUB of the SDK's", ([EstimatorPub.coerce((unmeasured(), weighted, None, 0.3))],), {}),
         ]
 
+    def other_input(self):
+        return ([(unmeasured(), "ZX")],), {"precision": 0.1}
+
 
 class OnAer:
     """Its thread hands the work to another one, which the interpreter no longer allows once it ends."""
@@ -155,8 +173,8 @@ class OnAer:
 class TestStatevectorSampler(conformance.AcrossProcesses, Sampling):
     imports, make = "from qiskit.primitives import StatevectorSampler", "StatevectorSampler(seed=1)"
 
-    def target(self):
-        return StatevectorSampler(seed=1)
+    def seeded(self, seed):
+        return StatevectorSampler(seed=seed)
 
     def backend_name(self):
         return "StatevectorSampler"
@@ -171,8 +189,8 @@ class TestStatevectorSampler(conformance.AcrossProcesses, Sampling):
 class TestStatevectorEstimator(Estimating):
     imports, make = "from qiskit.primitives import StatevectorEstimator", "StatevectorEstimator(seed=1)"
 
-    def target(self):
-        return StatevectorEstimator(seed=1)
+    def seeded(self, seed):
+        return StatevectorEstimator(seed=seed)
 
     def backend_name(self):
         return "StatevectorEstimator"
@@ -185,8 +203,8 @@ class TestBackendSamplerOnAer(OnAer, Sampling):
     imports = "from qiskit.primitives import BackendSamplerV2; from qiskit_aer import AerSimulator"
     make = "BackendSamplerV2(backend=AerSimulator(), options={'seed_simulator': 1})"
 
-    def target(self):
-        return BackendSamplerV2(backend=AerSimulator(), options={"seed_simulator": 1})
+    def seeded(self, seed):
+        return BackendSamplerV2(backend=AerSimulator(), options={"seed_simulator": seed})
 
     def failing(self):
         return None, None
@@ -196,14 +214,15 @@ class TestBackendEstimatorOnAer(conformance.AcrossProcesses, OnAer, Estimating):
     imports = "from qiskit.primitives import BackendEstimatorV2; from qiskit_aer import AerSimulator"
     make = "BackendEstimatorV2(backend=AerSimulator(), options={'seed_simulator': 1})"
 
-    def target(self):
-        return BackendEstimatorV2(backend=AerSimulator(), options={"seed_simulator": 1})
+    def seeded(self, seed):
+        return BackendEstimatorV2(backend=AerSimulator(), options={"seed_simulator": seed})
 
     def failing(self):
         return (([(unmeasured(), "ZZ")],), {"precision": 0}), None
 
 
 class OnFake:
+    rebuilds_alike = False
     at_exit = OnAer.at_exit
 
     def backend_name(self):
@@ -212,31 +231,45 @@ class OnFake:
     def device(self):
         return settled(GenericBackendV2(3, seed=1))
 
+    def calls(self):
+        (_, _, kwargs), *others = super().calls()
+        return [("in the device's gates", ([self.pub()],), kwargs), *others]
+
+    def other_input(self):
+        return ([self.pub(flipped=True)],), super().calls()[0][2]
+
     def failing(self):
         return None, None
 
 
 class TestBackendSamplerOnAFake(OnFake, Sampling):
+    default_shots = 12
     imports = "from qiskit.primitives import BackendSamplerV2; from qiskit.providers.fake_provider import GenericBackendV2"
     make = "BackendSamplerV2(backend=GenericBackendV2(3, seed=1), options={'seed_simulator': 1})"
 
-    def target(self):
-        return BackendSamplerV2(backend=self.device(), options={"seed_simulator": 1, "default_shots": 12})
+    def pub(self, **options):
+        return (measured(**options),)
+
+    def seeded(self, seed):
+        return BackendSamplerV2(backend=self.device(), options={"seed_simulator": seed, "default_shots": 12})
 
 
 class TestBackendEstimatorOnAFake(OnFake, Estimating):
     imports = "from qiskit.primitives import BackendEstimatorV2; from qiskit.providers.fake_provider import GenericBackendV2"
     make = "BackendEstimatorV2(backend=GenericBackendV2(3, seed=1), options={'seed_simulator': 1})"
 
-    def target(self):
-        return BackendEstimatorV2(backend=self.device(), options={"seed_simulator": 1, "default_precision": 0.2})
+    def pub(self, **options):
+        return measured(**options).remove_final_measurements(inplace=False), "ZZ"
+
+    def seeded(self, seed):
+        return BackendEstimatorV2(backend=self.device(), options={"seed_simulator": seed, "default_precision": 0.2})
 
 
 class TestAersSampler(OnAer, Sampling):
     imports, make = "from qiskit_aer.primitives import SamplerV2", "SamplerV2(seed=1)"
 
-    def target(self):
-        return SamplerV2(seed=1)
+    def seeded(self, seed):
+        return SamplerV2(seed=seed)
 
     def calls(self):
         dynamic = QuantumCircuit(2, 2, name="dynamic")
@@ -256,8 +289,8 @@ class TestAersSampler(OnAer, Sampling):
 class TestAersEstimator(OnAer, Estimating):
     imports, make = "from qiskit_aer.primitives import EstimatorV2", "EstimatorV2()"
 
-    def target(self):
-        return EstimatorV2(options={"run_options": {"seed_simulator": 1}})
+    def seeded(self, seed):
+        return EstimatorV2(options={"run_options": {"seed_simulator": seed}})
 
     def failing(self):
         return (([(too_large(), "Z" * 60)],), {"precision": 0.1}), None
@@ -267,6 +300,8 @@ class VersionOne(OnAer):
     """Primitives of version 1, which Aer still has."""
 
     reading = "data"
+    offers = Sampling.offers - {"rebuild"}
+    serves_threads = False  # they keep lists of circuits without a lock
 
     def backend_name(self):
         return "aer_simulator"
@@ -286,8 +321,14 @@ class VersionOne(OnAer):
     def failing(self):
         return None, None
 
-    def test_threads_share_one_archive(self, archive):
-        """They keep lists of circuits without a lock: threads cannot share one of them."""
+    def counts_of(self, result):
+        return [None] * len(result.metadata)
+
+    def words_of(self, asked):
+        return conformance.QiskitConformance.words_of(self, asked)
+
+    def shots_of(self, args, kwargs):
+        return kwargs["shots"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -298,8 +339,8 @@ class TestAersSamplerOfVersionOne(conformance.AcrossProcesses, VersionOne, Sampl
     def setup(self):
         return super().setup.replace("[(circuit,)]", "circuit")
 
-    def target(self):
-        return Sampler(run_options={"seed": 1})
+    def seeded(self, seed):
+        return Sampler(run_options={"seed": seed})
 
     def calls(self):
         return [
@@ -309,17 +350,24 @@ class TestAersSamplerOfVersionOne(conformance.AcrossProcesses, VersionOne, Sampl
             ("values", ([turned(), turned()], [[0.1, 0.2], [0.3, 0.4]]), {"shots": 30}),
         ]
 
+    def other_input(self):
+        return (bell(flipped=True),), {"shots": 20}
+
+    def data_of(self, result):
+        return [{"metadata": each} for each in result.metadata]
+
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 class TestAersEstimatorOfVersionOne(VersionOne, Estimating):
+    offers = VersionOne.offers - {"circuits"}
     imports, make = "from qiskit_aer.primitives import Estimator", "Estimator(approximation=True)"
 
     @property
     def setup(self):
         return super().setup.replace("[(circuit, 'ZZ')]", "circuit, 'ZZ'")
 
-    def target(self):
-        return Estimator(run_options={"seed": 1}, approximation=True)
+    def seeded(self, seed):
+        return Estimator(run_options={"seed": seed}, approximation=True)
 
     def calls(self):
         return [
@@ -328,6 +376,12 @@ class TestAersEstimatorOfVersionOne(VersionOne, Estimating):
             ("exact", ([rotated(), rotated()], ["ZZ", "XX"], [[0.1, 0.2], [0.3, 0.4]]), {"shots": None}),
         ]
 
+    def other_input(self):
+        return (unmeasured(), "ZX"), {"shots": 100}
+
+    def data_of(self, result):
+        return [{"values": value, "metadata": each} for value, each in zip(result.values, result.metadata, strict=True)]
+
 
 @pytest.fixture
 def archive(tmp_path):
@@ -335,9 +389,11 @@ def archive(tmp_path):
         yield archive
 
 
-def measured():
+def measured(flipped=False):
     """In the gates of every backend here."""
     circuit = QuantumCircuit(2, name="measured")
+    if flipped:
+        circuit.x(0)
     circuit.sx(0)
     circuit.cx(0, 1)
     circuit.measure_all()

@@ -92,44 +92,6 @@ def emulator(kind, sequence, *args, **settings):
         return (kind.from_sequence if kind is QutipEmulator else kind)(sequence, *args, **settings)
 
 
-class Ran:
-    """What `run` returned, as the suite asks for it."""
-
-    def __init__(self, result):
-        self._result = result
-
-    def result(self):
-        return self._result
-
-
-class Runs:
-    """An emulator's class as an object that runs sequences, as the suite knows backends: a run is one emulator's."""
-
-    def __init__(self, kind, wrap=lambda native: native):
-        self.kind, self.wrap, self.name = kind, wrap, kind.__name__
-
-    def run(self, sequence, settings=None, seed=None, **kwargs):
-        if seed is not None:
-            np.random.seed(seed)
-        return Ran(self.wrap(emulator(self.kind, sequence, **(settings or {}))).run(**kwargs))
-
-
-class Adapted:
-    """An archive that wraps such an object, by wrapping each of its emulators; in all else the archive."""
-
-    def __init__(self, archive):
-        self._archive = archive
-
-    def wrap(self, native):
-        return Runs(native.kind, self._archive.wrap) if isinstance(native, Runs) else self._archive.wrap(native)
-
-    def record(self, native):
-        return self._archive.record(native.result())
-
-    def __getattr__(self, name):
-        return getattr(self._archive, name)
-
-
 class Local(conformance.Conformance):
     """What the three of them have in common."""
 
@@ -140,6 +102,8 @@ class Local(conformance.Conformance):
     make: str
     records_jobs = False
     unknowing = "belongs to no provider that qarchive knows"
+    gives_ids = False
+    offers = conformance.Conformance.offers - {"circuits"}
 
     @property
     def setup(self):
@@ -160,13 +124,49 @@ def call(target):
         target.run()
 """
 
-    @pytest.fixture
-    def archive(self, tmp_path):
-        with qarchive.open(tmp_path / "archive") as archive:
-            yield Adapted(archive)
-
     def target(self):
-        return Runs(self.kind_of_emulator)
+        """A class, and what is done to each of its emulators before it runs its one sequence."""
+        return self.kind_of_emulator, lambda native: native
+
+    def through(self, how, target):
+        return target[0], how
+
+    def run(self, target, sequence, settings=None, seed=None, **kwargs):
+        kind, how = target
+        if seed is not None:
+            np.random.seed(seed)
+        return how(emulator(kind, sequence, **(settings or {}))).run(**kwargs)
+
+    def result_of(self, returned):
+        return returned
+
+    def prepare(self, group, target, sequence, settings=None, seed=None, **kwargs):
+        return group.add(emulator(target[0], sequence, **(settings or {})), **kwargs)
+
+    def seed(self, kwargs):
+        np.random.seed(kwargs["seed"])
+
+    def rerun_on(self):
+        return self.kind_of_emulator
+
+    def senders(self):
+        return [(self.kind_of_emulator, "run")]
+
+    def backend_name(self):
+        return self.kind_of_emulator.__name__
+
+    def other_input(self):
+        _, _, kwargs = self.calls()[0]
+        return (blockade(spacing=6.0),), kwargs
+
+    def other_targets(self):
+        return {}
+
+    def shots_of(self, args, kwargs):
+        return None
+
+    def words_of(self, asked):
+        return [[str(asked)]]
 
     def same_input(self, one, other):
         if isinstance(one, tuple):
@@ -188,37 +188,6 @@ def call(target):
         register = pulser.Register({f"Bearer {secret}": (0.0, 0.0), "b": (0.0, 6.0)})
         return (blockade(register=register),)
 
-    def test_native_is_the_sdks_own_job_offline(self, archive):
-        _, args, kwargs = self.calls()[0]
-        result = archive.wrap(self.target()).run(*args, **kwargs).result()
-        self.same_result(archive.job("latest").native(), result)
-
-    def test_the_providers_own_id_is_a_reference(self, archive):
-        _, args, kwargs = self.calls()[0]
-        archive.wrap(self.target()).run(*args, **kwargs)
-        assert archive.job("latest").provider_job is None
-
-    def test_random_state_is_left_alone(self, archive):
-        _, args, kwargs = self.calls()[0]
-        states = []
-        for target in (self.target(), archive.wrap(self.target())):
-            target.run(*args, **kwargs)
-            states.append(str(np.random.get_state()))
-        assert states[0] == states[1]
-
-    def test_with_on_error_raise_nothing_is_sent_that_could_not_be_recorded(self, tmp_path, monkeypatch):
-        def describe(*_):
-            raise RuntimeError("no such luck")
-
-        native, sent = emulator(self.kind_of_emulator, blockade()), []
-        monkeypatch.setattr(type(native), "run", lambda *a, **k: sent.append(a))
-        monkeypatch.setattr(qarchive.providers.registry.named("pulser"), "describe", describe)
-        with qarchive.open(tmp_path / "strict", on_error="raise") as archive:
-            with pytest.raises(RuntimeError, match="no such luck"):
-                archive.wrap(native).run()
-            assert sent == []
-            assert len(archive.jobs()) == 0
-
     def test_a_wrapped_object_is_used_like_the_original(self, archive):
         target = emulator(self.kind_of_emulator, blockade())
         wrapped = archive.wrap(target)
@@ -230,17 +199,6 @@ def call(target):
         assert list(wrapped.jobs()) == []
         wrapped.run()
         assert list(wrapped.jobs()) == [archive.job("latest")]
-
-    def test_an_archived_run_is_run_again_on_its_own_class(self, archive):
-        name, args, kwargs = self.calls()[0]
-        result = archive.wrap(self.target()).run(*args, **kwargs).result()
-        job = archive.job("latest")
-        np.random.seed(kwargs.get("seed"))
-        child = job.rerun()
-        assert child.folded.record["parent"].digest.hex() == job.id
-        assert (child.status, child.backend, child.gaps) == ("DONE", job.backend, [])
-        assert [child.record[part] for part in ("input", "config")] == [job.record[part] for part in ("input", "config")]
-        same(self.without_volatile(child.result()), self.without_volatile(result))
 
 
 def conformance_stage(sequence):
@@ -298,6 +256,18 @@ class TestQutipBackendV2(conformance.AcrossProcesses, Local):
                 observables=every_observable()[:5], noise_model=NoiseModel(temperature=50.0), n_trajectories=2)}}),
         ]  # fmt: skip
 
+    def other_options(self):
+        settings = {"number of shots": {"config": drawn(31)}, "rate": {"config": drawn(sampling_rate=0.5)}}
+        return {name: ((blockade(),), {"settings": each, "seed": 1}) for name, each in settings.items()}
+
+    def counts_of(self, result):
+        return [dict(result.final_bitstrings) if "bitstrings" in result.get_result_tags() else None]
+
+    def shots_of(self, args, kwargs):
+        config = kwargs.get("settings", {}).get("config", QutipBackendV2.default_config)
+        drawing = [each for each in config.observables if isinstance(each, observables.BitStrings)]
+        return (drawing[0].num_shots or config.default_num_shots) if drawing else None
+
     def failing_kwargs(self):
         return {"settings": {"config": QutipConfig(observables=[observables.Occupation(one_state="x")])}}
 
@@ -336,6 +306,11 @@ class TestQutipBackendV2(conformance.AcrossProcesses, Local):
             same(shown["data"].numpy(), state._state.full())
 
 
+def final_counts(result):
+    """The bit strings of the last of several results in time."""
+    return dict(result[-1].bitstring_counts) if isinstance(result, NoisyResults) else None
+
+
 class TestQutipBackend(Local):
     """The deprecated first one."""
 
@@ -352,6 +327,14 @@ class TestQutipBackend(Local):
             ("samples", (blockade(),), {"seed": 2, "settings": {
                 "config": EmulatorConfig(noise_model=noisy, evaluation_times=times)}}),
         ]  # fmt: skip
+
+    def other_options(self):
+        _, args, kwargs = self.calls()[0]
+        settings = {"config": EmulatorConfig(evaluation_times=[0.0])}
+        return {"times": (args, {**kwargs, "settings": settings}), "steps": (args, {**kwargs, "nsteps": 2001})}
+
+    def counts_of(self, result):
+        return [final_counts(result)]
 
     def failing_kwargs(self):
         return {"progress_bar": "yes"}
@@ -375,6 +358,16 @@ class TestQutipEmulator(Local):
             ),
             ("masks", (exchange(),), {"settings": {"evaluation_times": "Minimal", "sampling_rate": 0.5}, "seed": 3}),
         ]
+
+    def other_options(self):
+        settings = {"times": {"evaluation_times": 0.1}, "rate": {"sampling_rate": 0.5}}
+        return {name: ((blockade(),), {"settings": each, "seed": 1}) for name, each in settings.items()}
+
+    def counts_of(self, result):
+        return [final_counts(result)]
+
+    def words_of(self, asked):
+        return [[*(f"Channel: {name}" for name in asked.declared_channels), f"->{asked.get_duration()} |"]]
 
     def failing_kwargs(self):
         return {"progress_bar": "yes"}

@@ -60,6 +60,12 @@ def rebuild(get: Get, backend: Mapping[str, Any], calibration: Mapping[str, Any]
     return _with_options(again, _options(get, backend))
 
 
+def set_up(device: Any) -> None:
+    """Leave a fake device as its first run does: with a simulator, and its noise among its options; nothing for all others."""
+    if hasattr(device, "_setup_sim") and getattr(device, "sim", getattr(device, "_sim", device)) is None:
+        device._setup_sim()
+
+
 def _fits(calibration, kind) -> None:
     if calibration is not None and calibration.get("type") != kind:
         raise BadInput(f"a calibration of the type {calibration.get('type')!r}", f"this backend needs one of the type {kind!r}")

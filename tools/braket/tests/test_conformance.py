@@ -37,8 +37,8 @@ def bell():
     return Circuit().h(0).cnot(0, 1)
 
 
-def noise():
-    return NoiseModel().add_noise(Depolarizing(0.1), GateCriteria())
+def noise(strength=0.1):
+    return NoiseModel().add_noise(Depolarizing(strength), GateCriteria())
 
 
 def unfolded(result, volatile=True):
@@ -92,6 +92,15 @@ def call(target):
         """What only one of the simulators can do."""
         return []
 
+    def other_input(self):
+        return (bell().x(0),), {"shots": 200}
+
+    def other_options(self):
+        return {"number of shots": ((bell(),), {"shots": 100}), "parameter": ((bell(),), {"shots": 200, "inputs": {"theta": 1}})}
+
+    def other_targets(self):
+        return {"simulator": LocalSimulator("braket_dm" if self.name == "braket_sv" else "braket_sv")}
+
     def failing(self):
         return ((Circuit().rx(0, FreeParameter("theta")),), {"shots": 5}), None
 
@@ -104,6 +113,19 @@ def call(target):
 
     def without_volatile(self, result):
         return unfolded(result, volatile=False)
+
+    def counts_of(self, result):
+        return [dict(result.measurement_counts) if result.measurements is not None else None]
+
+    def data_of(self, result):
+        return [{"values": result.values, **super().data_of(result)[0]}]
+
+    def shots_of(self, args, kwargs):
+        return args[1] if len(args) > 1 else kwargs.get("shots", 0)
+
+    def words_of(self, asked):
+        source = asked.source if isinstance(asked, Program) else asked.to_ir("OPENQASM").source
+        return [source.splitlines()]
 
     def id_of(self, job):
         return job.id
@@ -133,6 +155,9 @@ class TestDensityMatrix(Simulators):
 
     def target(self):
         return LocalSimulator("braket_dm", noise_model=noise())
+
+    def other_targets(self):
+        return {"simulator": LocalSimulator(), "noise": LocalSimulator("braket_dm", noise_model=noise(0.2))}
 
 
 @pytest.fixture
