@@ -3,7 +3,7 @@
 import pytest
 
 import qarchive
-from qarchive.errors import ArchiveWarning, BadInput, NoRecording
+from qarchive.errors import BadInput, NoRecording
 
 from .offering import Offering
 
@@ -80,25 +80,24 @@ class Repeating(Offering):
     def test_calls_are_prepared_in_a_group_and_run_later(self, archive):
         _, *first = self.calls()[0]
         group, jobs, results = archive.group("later"), [], []
+        if "rerun" not in self.offers:
+            self._is_not_prepared(group, *first)
+            return
         for args, kwargs in (first, self.other_input(), *self.other_options().values()):
             results.append(self._ran(self.target(), args, kwargs))
             jobs += self.prepare(group, self.target(), *args, **kwargs)
             assert group.statuses()[-1] == "PREPARED"
             self.seed(kwargs)
-            if "rerun" in self.offers:
-                group.run_sequential()
-            else:
-                with pytest.warns(ArchiveWarning, match="cannot be run again"):
-                    group.run_sequential()
-        for job, result, found in zip(jobs, results, group.get_results(), strict=True):
-            if "rerun" in self.offers:
-                self._same_run(found, result)
-            else:
-                assert (found, job.status) == (None, "PREPARED")
+            group.run_sequential()
+        for _, result, found in zip(jobs, results, group.get_results(), strict=True):
+            self._same_run(found, result)
 
     def test_a_circuit_is_found_again_in_a_group(self, archive):
         _, *first = self.calls()[0]
         group = archive.group("circuits")
+        if "rerun" not in self.offers:
+            self._is_not_prepared(group, *first)
+            return
         jobs = [self.prepare(group, self.target(), *args, **kwargs) for args, kwargs in (first, self.other_input())]
         for (job,), (args, _) in zip(jobs, (first, self.other_input()), strict=True):
             for index, circuit in enumerate(self.circuits_of(args[0])):
@@ -107,6 +106,11 @@ class Repeating(Offering):
                 else:
                     with pytest.raises(BadInput, match="give an index"):
                         group.job(circuit)
+
+    def _is_not_prepared(self, group, args, kwargs):
+        with pytest.raises(BadInput, match="runs no archived job again; run it by itself"):
+            self.prepare(group, self.target(), *args, **kwargs)
+        assert len(group) == 0
 
     # Without a wrapper
 
