@@ -6,6 +6,7 @@ from xml.etree.ElementTree import Element
 
 from ..archive import Archive
 from ..drawing.elements import Child, element
+from ..drawing.figure import folded
 from ..drawing.timeline import timeline
 from ..job import Job
 from ..printable import clean, clean_lines, count, size
@@ -106,7 +107,7 @@ def _verification(job: Job) -> list[Child]:
     told = ("The seal is the SHA-256 digest over the job's input, configuration, device, calibration, environment and result. "
             "Whoever has the archive, or a bundle of the job, makes it again from the data, offline:")  # fmt: skip
     lines = (f"qarchive verify {short}", f"qarchive export {short} -o job.qar", f"qarchive --archive job.qar verify {short}")
-    return [element("details", element("summary", "How to verify it"), element("p", told), commands(*lines), open="")]
+    return [folded(element("summary", "How to verify it"), element("p", told), commands(*lines), lines=len(lines), unfold=True)]
 
 
 def _timeline(job: Job, key: str) -> Iterable[Child]:
@@ -161,9 +162,8 @@ def _environment(job: Job) -> Iterable[Child]:
     others = {name: version for name, version in packages.items() if name not in _PACKAGES}
     if others:
         listed = ", ".join(f"{clean(name)} {clean(version)}" for name, version in others.items())
-        yield element(
-            "details", element("summary", f"{count(len(others), 'other package')}"), element("p", listed, class_="packages")
-        )
+        summary = element("summary", f"{count(len(others), 'other package')}")
+        yield folded(summary, element("p", listed, class_="packages"), lines=1)
 
 
 def _gaps(job: Job) -> Iterable[Child]:
@@ -195,6 +195,6 @@ def _blobs(job: Job) -> Iterable[Child]:
     rows = [(clean(kind), size(length), code(digest)) for kind, digest, length in blobs[:_BLOBS]]
     told = f"{count(len(blobs), 'blob')}, {size(sum(length for *_, length in blobs))}"
     table = wide_table(("Kind", "Size", "SHA-256"), rows, "What the job refers to", right=(1,))
-    yield element("details", element("summary", told), table)
+    yield folded(element("summary", told), table, lines=len(rows))
     if len(blobs) > _BLOBS:
         yield remark(f"{len(blobs) - _BLOBS:,} more: qarchive show {job.id[:12]} --json")
