@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import entries, model, records, scope
-from .errors import BadInput, NotEncodable, NotFound, QArchiveError
+from .errors import BadInput, CannotWrite, NotEncodable, NotFound, QArchiveError
 from .providers import hooks
 from .providers.base import Cloud, Execution, Outcome, Provider
 from .stage import Stage
@@ -314,7 +314,11 @@ class Recorder:
         raising = raising or self.on_error == "raise" or bool(here.again)
         executions: list[_Running] = []
         try:
-            self.store.prepare()
+            try:
+                self.store.prepare()
+            except CannotWrite:
+                if raising:
+                    raise  # else it is kept in memory until the disk takes it
             try:
                 found = provider.describe_all(stage, target, args, kwargs)
             except BaseException as error:

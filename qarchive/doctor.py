@@ -16,6 +16,7 @@ from pathlib import Path
 from . import archive, config, environment, filesystem, identity, locks, owner, pack
 from .errors import BadInput, Damaged, NewerFormat, NoArchive, QArchiveError
 from .index import Query, Row
+from .printable import size
 from .store import Store
 from .tables import VERSION
 
@@ -26,6 +27,7 @@ DAMAGE, TROUBLE, HINT = "damage", "trouble", "hint"
 _FREE = 1 << 30  # bytes, which a repack may take
 _BEHIND = 64 << 20  # bytes of packs that an index may have to read before it answers
 _OPEN = 16  # packs
+_LOOKED_AT = 200  # jobs that have not ended, of which it is asked whether their process has
 _QUIET_S = 60  # after which a write is over
 _LONG_S = 86_400
 _PUT_BACK = f"put {identity.MARKER} back from a copy of the archive; the packs are whole without it"
@@ -66,34 +68,47 @@ def examine(path: str | os.PathLike | None = None) -> Health:
         return Health(config.config_file(), "the settings, which cannot be read", findings, None)
     findings += _sdks()
     try:
+        jobs = _look(folder, findings)
+    except OSError as error:
+        where, reason = os.fsdecode(error.filename or folder), (error.strerror or str(error)).lower()
+        remedy = f"chmod -R u+rwX {folder}, or ask its owner for access" if isinstance(error, PermissionError) else "try again"
+        findings.append(Finding(TROUBLE, where, reason, remedy))
+        jobs = None
+    return Health(folder, named_by, findings, jobs)
+
+
+def _look(folder: Path, findings: list[Finding]) -> int | None:
+    """Find what is wrong with an archive; the number of its jobs, None where they could not be counted quickly."""
+    try:
         name, _ = identity.read(folder)
     except NoArchive:
         if folder.is_dir() and (folder / "packs").is_dir():
             findings.append(Finding(DAMAGE, str(folder / identity.MARKER), "is missing", _PUT_BACK))
         else:
             findings.append(Finding(TROUBLE, str(folder), "there is no archive", f"qarchive init {folder}"))
-        return Health(folder, named_by, findings, None)
+        return None
     except Damaged as error:
         findings.append(Finding(DAMAGE, str(folder / identity.MARKER), error.reason, _PUT_BACK))
-        return Health(folder, named_by, findings, None)
+        return None
     except NewerFormat as error:
         findings.append(Finding(TROUBLE, str(folder), str(error), "pip install --upgrade qarchive"))
-        return Health(folder, named_by, findings, None)
+        return None
     except BadInput as error:
         findings.append(Finding(TROUBLE, str(folder), error.reason, error.hint))
-        return Health(folder, named_by, findings, None)
-    findings += [*_folder(folder), *_locks(folder), *_left(folder)]
+        return None
+    for look in (_folder, _locks, _left):
+        findings += look(folder)
     try:
         behind, remedy = _index(folder, name)
         if remedy is not None:
             findings.append(Finding(HINT, str(folder / "index"), behind, remedy))
-            return Health(folder, named_by, findings, None)
+            return None
         with archive.open(folder, on_error="warn", create=False) as opened:
             findings += [*_packs(opened), *_jobs(opened)]
-            return Health(folder, named_by, findings, opened._store.index.count(Query()))
+            return opened._store.index.count(Query())
     except QArchiveError as error:
         findings.append(Finding(DAMAGE if error.exit_code == 5 else TROUBLE, str(folder), str(error), "qarchive verify"))
-        return Health(folder, named_by, findings, None)
+        return None
 
 
 def _sdks() -> Iterator[Finding]:
@@ -122,7 +137,7 @@ def _folder(folder: Path) -> Iterator[Finding]:
         yield Finding(TROUBLE, str(folder), "cannot be written by you", "ask its owner for write access, or copy the archive")
     free = shutil.disk_usage(folder).free
     if free < _FREE:
-        yield Finding(TROUBLE, str(folder), f"only {free // 10**6} MB are free on its disk", "free some room")
+        yield Finding(TROUBLE, str(folder), f"only {size(free)} are free on its disk", "free some room")
 
 
 def _locks(folder: Path) -> Iterator[Finding]:
@@ -166,9 +181,9 @@ def _left(folder: Path) -> Iterator[Finding]:
     """What lies beside the packs."""
     kept = sorted((folder / "quarantine").glob("*"))
     if kept:
-        size = sum(path.stat().st_size for path in kept)
-        yield Finding(HINT, str(folder / "quarantine"), f"{_files(len(kept))} of {size} bytes: ends of writes that were cut off, "
-                      "or packs that were damaged", "qarchive verify --deep; if it finds nothing, delete them")  # fmt: skip
+        total = sum(path.stat().st_size for path in kept)
+        yield Finding(HINT, str(folder / "quarantine"), f"{_files(len(kept))} of {total} bytes: ends of writes that were cut "
+                      "off, or packs that were damaged", "qarchive verify --deep; if it finds nothing, delete them")  # fmt: skip
     if packs := [path for path in (folder / "condemned").glob("*") if pack.pack_id(path)]:
         said = f"{_files(len(packs))} with what was taken out of the packs"
         yield Finding(HINT, str(folder / "condemned"), said, "qarchive gc")
@@ -240,7 +255,11 @@ def _jobs(opened: archive.Archive) -> Iterator[Finding]:
     if newest and newest[0].created.ns > now + _QUIET_S * 10**9:
         said = f"job {newest[0].id[:12]} is from the future ({str(newest[0].created)[:19]}Z): a clock is wrong"
         yield Finding(TROUBLE, where, said, "set the clock of this machine, or of the one that ran it")
-    old = [row for job in index.unfinished() if (row := index.row(job)) and row.created.ns < now - _DAY_NS]
+    unfinished = [row for job in index.unfinished() if (row := index.row(job))]
+    if killed := [row for row in unfinished[-_LOOKED_AT:] if _is_killed(opened, row)]:
+        said = f"the process that ran it has ended, and nobody saw how: {_jobs_such_as(killed)}"
+        yield Finding(TROUBLE, where, said, "qarchive sync, which writes that down; then qarchive rerun")
+    old = [row for row in unfinished if row.created.ns < now - _DAY_NS and row not in killed]
     unanswered = [row for row in old if row.status == "SENDING"]
     if unanswered:
         yield Finding(TROUBLE, where, f"no answer when it was sent: {_jobs_such_as(unanswered)}", "qarchive recover")
@@ -250,6 +269,13 @@ def _jobs(opened: archive.Archive) -> Iterator[Finding]:
         yield Finding(
             HINT, where, f"prepared, and not sent yet: {_jobs_such_as(prepared)}", "qarchive group list; qarchive group run NAME"
         )
+
+
+def _is_killed(opened: archive.Archive, row: Row) -> bool:
+    """Whether a job ran here, in a process that is no more."""
+    attempt = opened.job(row.id).folded.pending
+    return (attempt is not None and attempt.record is not None and attempt.record["status"] != "SENDING"
+            and opened._store.writer_is_gone(attempt.digest))  # fmt: skip
 
 
 def _jobs_such_as(rows: list[Row]) -> str:

@@ -167,13 +167,17 @@ class NewerFormat(QArchiveError):
 
 
 class NotFinished(QArchiveError):
-    """A job that has no outcome yet."""
+    """A job that has no outcome yet, or of which nobody saw the end."""
 
     exit_code = 9
 
     def __init__(self, job: str, status: str):
         self.job, self.status = job, status
-        super().__init__(f"job {job} is {status} and has no result yet; ask again when it has ended")
+        told = {
+            "PREPARED": "was prepared and not sent; `qarchive group run` sends what a group has prepared",
+            "UNKNOWN": f"has no result: nobody saw its end; `qarchive rerun {job}` runs it again",
+        }.get(status, f"is {status} and has no result yet; `qarchive sync` sees whether it has ended")
+        super().__init__(f"job {job} {told}")
 
 
 class JobFailed(QArchiveError):

@@ -64,11 +64,12 @@ class Index(Catalog):
         """The same with the names of backends in place of a pattern."""
         if query.backend is None or not _PATTERN.intersection(query.backend):
             return query
-        return replace(query, backend=None, backends=tuple(self.backends(query.backend)))
+        return replace(query, backend=None, backends=tuple(self.names("backend", query.backend)))
 
-    def backends(self, pattern: str = "*") -> list[str]:
-        """The names of the backends that fit a pattern, in order; `*` stands for any text, `?` for one character."""
-        return self.column(_BACKENDS, pattern.replace("[", "[[]"))
+    def names(self, filter: str, pattern: str = "*") -> list[str]:
+        """The providers, backends, groups' labels or tags that fit a pattern, in order; `*` stands for any text, `?` for one
+        character."""
+        return self.column(_NAMES.format(*_NAMED_IN[filter]), pattern.replace("[", "[[]"))
 
     def row(self, job: bytes) -> Row | None:
         sql = f"SELECT {JOB} FROM jobs WHERE id = ?"
@@ -366,12 +367,13 @@ SELECT kind, length, count(*) FROM blobs WHERE substr(digest, 1, 8) IN (
 """
 _PATTERN = frozenset("*?")  # what makes a backend's name a pattern
 # All names are found by as many steps in an index; those that fit are few.
-_BACKENDS = """
+_NAMES = """
 WITH RECURSIVE names(name) AS (
-    SELECT min(backend) FROM jobs UNION ALL SELECT (SELECT min(backend) FROM jobs WHERE backend > name) FROM names
-    WHERE name IS NOT NULL
+    SELECT min({0}) FROM {1} WHERE {0} IS NOT NULL UNION ALL
+    SELECT (SELECT min({0}) FROM {1} WHERE {0} > name) FROM names WHERE name IS NOT NULL
 ) SELECT name FROM names WHERE name IS NOT NULL AND name GLOB ? ORDER BY name
 """
+_NAMED_IN = {"provider": ("provider", "jobs"), "backend": ("backend", "jobs"), "group": ("grp", "jobs"), "tag": ("tag", "tags")}
 _CONTENT = {
     "packs": "name, size, hash, synced, sealed, origin FROM packs",
     "blobs": f"digest, name, frame, start, stored, raw, length, kind, key, job FROM {OF_PACK}",

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from .errors import Ambiguous, BadInput, NotFound, SameProviderJob
 from .index import Query, Row
 from .job import Job
 from .store import Store
-from .values import Timestamp
+from .values import Timestamp, moment
 
 PAGE = 200
 PREFIX_MIN = 4
@@ -44,18 +44,30 @@ class Library:
              name: str | None = None, order: str = "newest", limit: int | None = None) -> "Jobs":  # fmt: skip
         """The jobs that fit, read as they are asked for.
 
-        In the name of the backend `*` stands for any text and `?` for one character. `since` and `until` bound the time of
-        creation (an aware datetime, or ISO text, UTC unless it says otherwise); `input` and `calibration` are full digests;
-        `name` is a part of a circuit's name, in any case (of one of the first 100 circuits of a job); mock jobs stay out unless
+        In the name of the backend, which may have the provider's before it as in listings ("aer:aer_simulator"), `*` stands for
+        any text and `?` for one character. `since` and `until` bound the time of creation (an aware datetime, or ISO text, UTC
+        unless it says otherwise, or "7d" for so long ago; m, h, d, w); `input` and `calibration` are full digests; `name` is a
+        part of a circuit's name, in any case (of one of the first 100 circuits of a job); mock jobs stay out unless
         `kind="mock"`. Raises BadInput.
         """
         if status is not None and status not in model.STATUSES:
             raise BadInput(f"the status {status!r}", "does not exist", f"it is one of {', '.join(model.STATUSES)}")
         if order not in _ORDERS:
             raise BadInput(f"the order {order!r}", "does not exist", f"it is {' or '.join(_ORDERS)}")
-        query = Query(provider, backend, status, kind, tag, group, moment_of("since", since), moment_of("until", until),
-                      _digest("input", input), _digest("calibration", calibration), name, order == "newest")  # fmt: skip
+        first, beyond = moment_of("since", since), moment_of("until", until)
+        if first is not None and beyond is not None and first >= beyond:
+            raise BadInput(f"since {first} and until {beyond}", "leave no time between them", "until is the later one")
+        if provider is None and backend is not None and ":" in backend:  # which a backend's own name may have
+            before, _, after = backend.partition(":")
+            provider, backend = (before, after) if before in self._store.index.names("provider") else (None, backend)
+        query = Query(provider, backend, status, kind, tag, group, first, beyond, _digest("input", input),
+                      _digest("calibration", calibration), name, order == "newest")  # fmt: skip
         return Jobs(self, query, limit)
+
+    def names(self, filter: str) -> list[str]:
+        """All values that a filter of `jobs` can have here, in order: of "provider", "backend", "group" or "tag"."""
+        self._recorder.settle()
+        return self._store.index.names(filter)
 
     def jobs_like(self, prefix: str, limit: int) -> list[Job]:
         """Jobs whose ids begin with these hexadecimal digits, at most so many, in order of their ids."""
@@ -107,7 +119,10 @@ class Library:
                     f"job {reference}", str(self.path), f"it holds {len(rows)} jobs" if rows else "it holds no job yet"
                 )
             return bytes.fromhex(rows[place - 1].id)
-        if re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", reference):
+        if re.fullmatch("@0+", reference):
+            raise NotFound(f"job {reference}", str(self.path), "they are counted from @1, the latest")
+        is_id = re.fullmatch(rf"[0-9a-fA-F]{{{PREFIX_MIN},64}}", reference)
+        if is_id:
             found = index.jobs_with_prefix(reference.lower(), 11)
             if len(found) == 1:
                 return found[0]
@@ -121,22 +136,29 @@ class Library:
             origins = [self._job(digest).origin for digest in shown]
             raise SameProviderJob(reference, len(found), [digest.hex()[:16] for digest in shown], origins)
         group, _, number = reference.rpartition("/")
-        if group and re.fullmatch(r"[1-9][0-9]{0,8}", number) and (member := self._member(group, int(number))) is not None:
-            return member
+        if group and re.fullmatch(r"[0-9]{1,9}", number):
+            members = self._members(group, int(number))
+            if 0 < int(number) <= len(members):
+                return members[-1]
+            if members:
+                held = f"{len(members)} jobs, which are" if len(members) > 1 else "one job, which is"
+                raise NotFound(f"job {number}", f"the group {group} of {self.path}", f"it holds {held} counted from 1")
+        if is_id and index.removed_with_prefix(reference.lower()):
+            hint = f"it was removed; `qarchive rm --undo {reference}` lists it again"
+            raise NotFound(f"job {reference!r}", str(self.path), hint)
         short = f"; a prefix has {PREFIX_MIN} or more digits" if re.fullmatch(r"[0-9a-fA-F]{1,3}", reference) else ""
         raise NotFound(f"job {reference!r}", str(self.path), f"`qarchive list` shows what there is{short}")
 
-    def _member(self, group: str, number: int) -> bytes | None:
-        """The n-th job of the group of this name, of the archive's own before another's; else of the jobs with this label."""
-        index = self._store.index
+    def _members(self, group: str, number: int) -> list[bytes]:
+        """The first jobs of the group of this name, of the archive's own before another's, or else with this label: all of them
+        where there are fewer than `number`, or where that is none."""
+        index, number = self._store.index, number or -1
         rows = membership.known(self._store, group)
-        members = index.members(rows[0].id, number) if rows else []
-        if len(members) < number:
-            members = index.rows(Query(group=group, newest_first=False), number)
-        if len(members) < number:
-            return None
-        found = members[-1].id
-        return found if type(found) is bytes else bytes.fromhex(found)
+        members = [member.id for member in (index.members(rows[0].id, number) if rows else [])]
+        if len(members) < number or not members:
+            labelled = index.rows(Query(group=group, newest_first=False), number)
+            members = max(members, [row.place[1] for row in labelled], key=len)
+        return members
 
 
 class Jobs:
@@ -228,12 +250,10 @@ def moment_of(name: str, value: datetime | str | None) -> Timestamp | None:
     if value is None:
         return None
     try:
-        found = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if isinstance(value, str) and found.tzinfo is None:
-            found = found.replace(tzinfo=UTC)
-        return Timestamp.of(found)
+        return Timestamp.of(moment(value) if isinstance(value, str) else value)
     except (ValueError, AttributeError, TypeError):
-        raise BadInput(f"{name}={value!r}", "is no time", "give an aware datetime, or text such as 2026-11-21T08:00") from None
+        hint = "give an aware datetime, or text such as 2026-11-21T08:00 or 7d"
+        raise BadInput(f"{name}={value!r}", "is no time", hint) from None
 
 
 def _digest(name: str, value: str | None) -> bytes | None:

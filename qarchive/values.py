@@ -4,6 +4,7 @@
 """
 
 import math
+import re
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from time import time_ns
 
 from .errors import NotEncodable
 
+_AGO = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 CHUNK = 1 << 20  # a byte string beyond this is kept in pieces of this size, each a blob of its own
 
 ITEM_SIZES = {"|b1": 1, "|i1": 1, "|u1": 1, "<i2": 2, "<u2": 2, "<i4": 4, "<u4": 4, "<i8": 8, "<u8": 8,
@@ -155,3 +157,11 @@ class Array:
             width = self.shape[axis]
             items = [items[i * width : (i + 1) * width] for i in range(math.prod(self.shape[:axis]))]
         return items
+
+
+def moment(text: str) -> datetime:
+    """The time that a text says: ISO 8601, UTC unless it says otherwise, or so long ago (90m, 24h, 7d, 2w). Raises ValueError."""
+    if ago := re.fullmatch(r"(\d{1,6})([mhdw])", text, re.ASCII):
+        return datetime.now(UTC) - timedelta(**{_AGO[ago[2]]: int(ago[1])})
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -153,6 +153,7 @@ def test_times_bound_the_creation_and_know_their_zone(archive, backend):
     assert len(archive.jobs(since=created + hour)) == len(archive.jobs(until=created - hour)) == 0
     assert len(archive.jobs(since=(created - hour).astimezone(timezone(timedelta(hours=9))))) == 1
     assert len(archive.jobs(since=(created - hour).strftime("%Y-%m-%dT%H:%M"))) == 1  # text without a zone is UTC
+    assert len(archive.jobs(since="2h")) == 1 and len(archive.jobs(until="2h")) == 0
 
 
 @pytest.mark.parametrize(
@@ -166,10 +167,15 @@ def test_times_bound_the_creation_and_know_their_zone(archive, backend):
             ),
         ),
         ({"order": "up"}, "the order 'up': does not exist; it is newest or oldest"),
-        ({"since": "yesterday"}, "since='yesterday': is no time; give an aware datetime, or text such as 2026-11-21T08:00"),
+        ({"since": "yesterday"}, "since='yesterday': is no time; give an aware datetime, or text such as 2026-11-21T08:00 or 7d"),
         (
             {"since": datetime(2026, 1, 1)},
-            "since=datetime.datetime(2026, 1, 1, 0, 0): is no time; give an aware datetime, or text such as 2026-11-21T08:00",
+            "since=datetime.datetime(2026, 1, 1, 0, 0): is no time; give an aware datetime, or text such as 2026-11-21T08:00 or 7d",
+        ),
+        (
+            {"since": "2026-11-21", "until": "2026-11-20"},
+            "since 2026-11-21T00:00:00.000000000Z and until 2026-11-20T00:00:00.000000000Z: leave no time between them; "
+            "until is the later one",
         ),
         ({"input": "abcd"}, "input='abcd': is no digest; give its 64 hexadecimal digits"),
     ],
@@ -209,7 +215,7 @@ def test_a_job_that_runs_has_no_result_yet_and_then_one(archive, backend):
         assert job.status == "RUNNING"
         with pytest.raises(NotFinished) as caught:
             job.result()
-        assert str(caught.value) == f"job {job.id[:12]} is RUNNING and has no result yet; ask again when it has ended"
+        assert str(caught.value) == f"job {job.id[:12]} is RUNNING and has no result yet; `qarchive sync` sees whether it has ended"
     finally:
         ahead.set()
         result = job.result(wait=True)
@@ -273,3 +279,63 @@ print(job.result().get_counts(), job.counts(), job.input.name)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[0] == f"{result.get_counts()} {dict(result.get_counts())} bell"
+
+
+RUN = """
+import errno, sys
+import qarchive
+from qarchive import disk
+from qiskit import QuantumCircuit
+from qiskit_aer import AerSimulator
+qarchive.open(sys.argv[1]).close()
+def refuse(path, shared=False):
+    raise OSError(errno.EACCES, "Permission denied", str(path))
+disk.create, real = refuse, disk.create
+circuit = QuantumCircuit(1, name="kept")
+circuit.measure_all()
+archive = qarchive.open(sys.argv[1])
+assert archive.wrap(AerSimulator()).run(circuit, shots=5).result().get_counts() == {"0": 5}
+"""
+
+
+def test_what_ran_while_the_archive_took_nothing_is_recorded_as_soon_as_it_does(tmp_path):
+    code = "disk.create = real\nprint([job.counts() for job in archive.jobs(name='KEPT')])"
+    done = subprocess.run([sys.executable, "-c", RUN + code, tmp_path / "lab"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "[{'0': 5}]\n"), done.stderr
+    assert done.stderr.count("a job is not yet recorded: cannot write") == 1
+
+
+def test_what_was_never_taken_is_said_at_the_end(tmp_path):
+    done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "lab"], capture_output=True, text=True)
+    assert done.returncode == 0 and "outcomes of the last jobs are not recorded: cannot write" in done.stderr
+
+
+def test_a_backend_is_found_as_listings_print_it(archive, backend):
+    run(backend)
+    for name in ("aer:aer_simulator", "aer:*", "*", "aer_simulator"):
+        assert len(archive.jobs(backend=name)) == 1
+    for name in ("ibm:aer_simulator", "aer:", ":aer_simulator", "a*:aer_simulator"):
+        assert len(archive.jobs(backend=name)) == 0
+
+
+def test_what_is_no_place_in_a_listing_says_how_far_it_goes(archive, backend):
+    with archive.context(group="sweep"):
+        run(backend)
+        run(backend)
+    with archive.context(group="one"):
+        run(backend)
+    gone = archive.job("one/1").id
+    for reference, told in {
+        "@0": f"job @0 is not in {archive.path}; they are counted from @1, the latest",
+        "sweep/3": f"job 3 is not in the group sweep of {archive.path}; it holds 2 jobs, which are counted from 1",
+        "one/0": f"job 0 is not in the group one of {archive.path}; it holds one job, which is counted from 1",
+        "nope/1": f"job 'nope/1' is not in {archive.path}; `qarchive list` shows what there is",
+    }.items():
+        with pytest.raises(NotFound) as caught:
+            archive.job(reference)
+        assert str(caught.value) == told
+    archive.remove(gone)
+    with pytest.raises(NotFound) as caught:
+        archive.job(gone[:8])
+    told = f"job '{gone[:8]}' is not in {archive.path}; it was removed; `qarchive rm --undo {gone[:8]}` lists it again"
+    assert str(caught.value) == told

@@ -82,7 +82,7 @@ def test_a_job_that_waits(lab):
     archive = lab["2-qiskit"]
     job = job_of(archive, "ibm", "QUEUED")
     found = audited(archive, job)
-    waiting = f"job {job.id[:12]} is QUEUED and has no result yet; ask again when it has ended"
+    waiting = f"job {job.id[:12]} is QUEUED and has no result yet; `qarchive sync` sees whether it has ended"
     assert found["times"] == (PARTLY, "created, submitted; started: it has not ended; ended: it has not ended")
     assert found["raw results"] == found["replay"] == (MISSING, "it is QUEUED, and has none yet")
     assert found["seal"] == found["RO-Crate"] == (MISSING, waiting)

@@ -192,7 +192,7 @@ def test_a_job_that_has_not_ended_is_not_cited(archive):
     job = next(job for job in archive.jobs() if job.status == "QUEUED")
     with pytest.raises(NotFinished) as caught:
         archive.cite(job.id)
-    assert str(caught.value) == f"job {job.id[:12]} is QUEUED and has no result yet; ask again when it has ended"
+    assert str(caught.value) == f"job {job.id[:12]} is QUEUED and has no result yet; `qarchive sync` sees whether it has ended"
 
 
 @pytest.mark.parametrize(("orcid", "valid"), [

@@ -441,7 +441,7 @@ def test_result_of_an_unfinished_job_is_exit_code_9(tmp_path):
     store.commit(job.blobs, durable=True)
     store.close()
     _, err = run("result", "latest", archive="lab", code=9)
-    assert err == f"qarchive: job {job.id.hex()[:12]} is PREPARED and has no result yet; ask again when it has ended\n"
+    assert err == f"qarchive: job {job.id.hex()[:12]} was prepared and not sent; `qarchive group run` sends what a group has prepared\n"
     assert "PREPARED" in run("show", "latest", archive="lab")[0]
 
 

@@ -155,7 +155,7 @@ def test_a_job_that_runs_has_nothing_to_compare_and_its_names_are_harmless(lab):
     out, _ = run(lab, "diff", "running", "one", "--only", "result", code=9)
     identity = lab[1]["running"].id[:12]
     assert out == heads(lab, "running", "one") + (
-        f"\nresult: cannot be compared\n  job {identity} is SENDING and has no result yet; ask again when it has ended\n"
+        f"\nresult: cannot be compared\n  job {identity} is SENDING and has no result yet; `qarchive sync` sees whether it has ended\n"
     )
     out, _ = run(lab, "diff", "running", "one", code=4)
     assert "\x1b" not in out

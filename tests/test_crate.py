@@ -212,7 +212,7 @@ def test_what_cannot_be_a_crate(lab, tmp_path):
     assert refusal(BadInput, archive.crate, tmp_path / "x", [job.id], bundle=tmp_path / "none") == f"{tmp_path}/none: is no file"
     queued = next(job for job in archive.jobs() if job.status == "QUEUED")
     assert refusal(NotFinished, archive.crate, tmp_path / "x", [queued.id]) == (
-        f"job {queued.id[:12]} is QUEUED and has no result yet; ask again when it has ended")  # fmt: skip
+        f"job {queued.id[:12]} is QUEUED and has no result yet; `qarchive sync` sees whether it has ended")  # fmt: skip
     assert refusal(CannotWrite, archive.crate, tmp_path / "none" / "x", [job.id]).startswith(f"cannot write {tmp_path}/none/x: ")
     assert list(tmp_path.iterdir()) == []
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import click.testing
 import pytest
-from building import build
+from building import Child, build
 
 import qarchive
 from qarchive import config, doctor, locks, pack
@@ -74,7 +74,7 @@ def test_it_says_what_and_where_and_what_to_do(lab):
 
 def test_jobs_that_wait_for_somebody(lab):
     now = time.time_ns()
-    running = add(lab, status="RUNNING", created=now - 2 * 86_400 * 10**9)
+    running = add(lab, status="SENDING", provider_job="theirs", created=now - 2 * 86_400 * 10**9)
     add(lab, status="SENDING", created=now)  # which may get its answer yet
     add(lab, status=None, created=now - 1)
     prepared = add(lab, status=None, created=now)
@@ -83,6 +83,40 @@ def test_jobs_that_wait_for_somebody(lab):
         (HINT, str(lab), f"prepared, and not sent yet: 2 jobs, such as {prepared}",
          "qarchive group list; qarchive group run NAME"),
     ]  # fmt: skip
+
+
+def test_a_job_whose_process_was_killed(lab):
+    with qarchive.open(lab) as archive:
+        built = build(3, status="RUNNING", created=time.time_ns())
+        archive._store.commit(built.blobs, durable=True)
+        assert found(lab) == []  # this process may end it yet
+    said = f"the process that ran it has ended, and nobody saw how: job {built.id.hex()[:12]}"
+    remedy = "qarchive sync, which writes that down; then qarchive rerun"
+    assert found(lab) == [(TROUBLE, str(lab), said, remedy)]
+    with qarchive.open(lab) as archive:
+        archive.sync()
+    assert found(lab) == []
+
+
+@pytest.mark.parametrize(("closed", "said"), [
+    (".", "trouble: cannot be read (Permission denied): ask its owner for read access"),
+    ("packs", "trouble: permission denied: chmod -R u+rwX {lab}, or ask its owner for access"),
+])  # fmt: skip
+def test_a_folder_that_cannot_be_looked_into_is_trouble_and_no_error(lab, closed, said):
+    def look(tell):
+        (lab / closed).chmod(0)
+        if os.getuid() == 0:  # who may look into everything
+            for path in (lab, *lab.rglob("*")):
+                os.chown(path, 65534, 65534)
+            for folder in list(lab.parents)[:-1]:
+                folder.chmod(folder.stat().st_mode | 0o011)
+            os.setuid(65534)
+        for finding in doctor.examine(lab).findings:
+            tell(f"{finding.grade}: {finding.what}: {finding.remedy}")
+
+    told, _ = Child(look).wait()
+    (lab / closed).chmod(0o700)
+    assert said.format(lab=lab) in told
 
 
 def test_a_job_from_the_future_tells_of_a_wrong_clock(lab):
@@ -121,7 +155,7 @@ def test_a_folder_that_others_can_look_into(lab):
 
 def test_a_disk_that_is_nearly_full(lab, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**12, 10**12, 5 * 10**6))
-    assert found(lab) == [(TROUBLE, str(lab), "only 5 MB are free on its disk", "free some room")]
+    assert found(lab) == [(TROUBLE, str(lab), "only 5.0 MB are free on its disk", "free some room")]
 
 
 def test_what_lies_beside_the_packs(lab):

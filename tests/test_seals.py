@@ -94,7 +94,7 @@ def test_a_job_that_has_not_ended_has_none(archive):
     assert list(job.seals()) == []
     with pytest.raises(NotFinished) as caught:
         _ = job.seal
-    assert str(caught.value) == f"job {job.id[:12]} is SENDING and has no result yet; ask again when it has ended"
+    assert str(caught.value) == f"job {job.id[:12]} is SENDING and has no result yet; `qarchive sync` sees whether it has ended"
 
 
 def test_notes_attachments_signatures_and_later_calibrations_are_outside(archive):

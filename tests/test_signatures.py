@@ -177,7 +177,7 @@ def test_a_job_that_has_not_ended_cannot_be_signed(archive, alice):
     job = add(archive, build(1, status="SENDING"))
     with pytest.raises(NotFinished) as caught:
         archive.sign(job.id, alice)
-    assert str(caught.value) == f"job {job.id[:12]} is SENDING and has no result yet; ask again when it has ended"
+    assert str(caught.value) == f"job {job.id[:12]} is SENDING and has no result yet; `qarchive sync` sees whether it has ended"
 
 
 # What stands in the way

@@ -12,7 +12,7 @@ zsh_source and fish_source."""
 
 
 @click.group(cls=Shell, invoke_without_command=True, epilog=_COMPLETION, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--archive", metavar="PATH", type=click.Path(), help=_ARCHIVE)
+@click.option("--archive", metavar="PATH", type=click.Path(readable=False), help=_ARCHIVE)
 @click.version_option(__version__, "-V", "--version", prog_name="qarchive", message="%(prog)s %(version)s")
 @click.pass_context
 def main(ctx: click.Context, archive: str | None) -> None:

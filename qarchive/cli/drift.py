@@ -22,9 +22,10 @@ _SPARK = 16  # columns
 
 @dataclass(frozen=True)
 class Reading:
-    """A calibration, and when its figures were measured; when it was captured where the provider does not say."""
+    """A calibration, and when its figures were measured; when it was captured, or first used, where the provider does not say."""
 
     at: datetime
+    measured: bool
     found: Calibration
 
 
@@ -65,19 +66,24 @@ def drift(where: str | None, references: tuple[str, ...], wanted: tuple[str, ...
 def _readings(archive: Archive, references: tuple[str, ...], limit: int) -> dict[str, list[Reading]]:
     """Different calibrations of each device, in order of time. Raises NotFound where there is none."""
     if len(references) == 1 and (of_device := archive.calibrations(references[0], limit)):
-        calibrations = [(references[0], found) for found in of_device]
+        calibrations = [(references[0], found, found.captured_at) for found in of_device]
     else:
-        jobs, _ = choosing.chosen(archive, references, {})
-        calibrations = [(job.backend, found) for job in (archive.job(job.hex()) for job in jobs) for found in job.calibrations]
+        chosen, _ = choosing.chosen(archive, references, {})
+        jobs = sorted((archive.job(job.hex()) for job in chosen), key=lambda job: job.created)
+        calibrations = [(job.backend, found, found.captured_at or job.created) for job in jobs for found in job.calibrations]
     devices: dict[str, dict[str, Reading]] = {}
-    for backend, found in calibrations:
-        at = found.measured_at or found.captured_at
-        if at is not None:
-            devices.setdefault(found.device or backend, {}).setdefault(found.digest, Reading(at, found))
+    for backend, found, used_at in calibrations:
+        reading = Reading(found.measured_at or used_at, found.measured_at is not None, found)
+        devices.setdefault(found.device or backend, {}).setdefault(found.digest, reading)
     if not devices:
         hint = "devices, fake backends of IBM and simulators made from a device have them"
         raise NotFound("a calibration", f"{', '.join(references)}", hint)
     return {device: sorted(of.values(), key=lambda each: (each.at, each.found.digest))[-limit:] for device, of in devices.items()}
+
+
+def _dated(readings: list[Reading]) -> str:
+    """What their times are times of."""
+    return {(True,): "measured", (False,): "used"}.get(tuple({reading.measured for reading in readings}), "measured or used")
 
 
 def _series(readings: list[Reading], wanted: tuple[str, ...]) -> dict[str, tuple[str, list[float | None]]]:
@@ -99,7 +105,7 @@ def _relative(medians: list[float | None]) -> float | None:
 
 
 def _json(device: str, readings: list[Reading], series: dict) -> dict[str, Any]:
-    about = [{"at": reading.at.isoformat(), "digest": reading.found.digest} for reading in readings]
+    about = [{"at": reading.at.isoformat(), "measured": reading.measured, "digest": reading.found.digest} for reading in readings]
     figures = [{"name": name, "unit": unit, "medians": medians} for name, (unit, medians) in series.items()]
     return {"device": device, "calibrations": about, "figures": figures}
 
@@ -109,7 +115,7 @@ def _show(device: str, readings: list[Reading], series: dict) -> None:
 
     first, last = (f"{readings[place].at:%Y-%m-%dT%H:%MZ}" for place in (0, -1))
     output.pairs([("device", clean(device)), ("calibrations", f"{len(readings):,}"),
-                  ("measured", first if len(readings) == 1 else f"{first} to {last}")])  # fmt: skip
+                  (_dated(readings), first if len(readings) == 1 else f"{first} to {last}")])  # fmt: skip
     rows = []
     for name, (unit, medians) in series.items():
         relative = _relative(medians)

@@ -1,10 +1,9 @@
 """Commands about jobs and blobs: show, result, input, cat. None needs an SDK, but for an SDK's own formats."""
 
-import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
@@ -18,7 +17,7 @@ from ..json_forms import JSON_FORMS, to_json
 from ..labels import Note
 from ..printable import clean, clean_lines
 from ..text_forms import to_text
-from ..values import Timestamp
+from ..values import Timestamp, moment
 from . import output, results
 from .naming import Place, place_of
 from .shell import complete_job, json_option, opened
@@ -31,7 +30,6 @@ _SDKS = {
     "pulser": ("pulser-core", "pulser-simulation", "qutip"),
     "pasqal": ("pasqal-cloud", "pulser-core"),
 }
-_AGO = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 job_argument = click.argument("reference", metavar="JOB", shell_complete=complete_job)
 
@@ -42,11 +40,8 @@ class Moment(click.ParamType):
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if ago := re.fullmatch(r"(\d{1,6})([mhdw])", value):
-            return datetime.now(UTC) - timedelta(**{_AGO[ago[2]]: int(ago[1])})
         try:
-            moment = datetime.fromisoformat(value)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            return moment(value)
         except ValueError:
             return self.fail(f"{value!r} is no time; give one such as 2026-11-21, 2026-11-21T08:00 (UTC) or 7d", param, ctx)
 

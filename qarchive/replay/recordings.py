@@ -9,7 +9,7 @@ from ..providers.base import Get, Provider
 from ..values import Link
 
 _ANSWERS = frozenset({"DONE", "PARTIAL"})
-_NEAREST = 200  # recordings that are looked at for the one that is most like a call
+_NEAREST = 200  # recordings that are looked at for the one that is most like a call, beside those that were looked at before
 
 Key = tuple[bytes, bytes, bytes]  # of the input, the configuration, the backend
 
@@ -69,7 +69,9 @@ class Recordings:
     def nearest(self, provider: Provider, key: Key) -> Job | None:
         """The recording that agrees with a key in most parts, the input counting most; the latest of several."""
         rated = []
-        for place, job in enumerate([job for job in self._read() if job.provider == provider.name][-_NEAREST:]):
+        there = [job for job in self._read() if job.provider == provider.name]
+        looked_at = [job for job in there[:-_NEAREST] if job.id in self._keys] + there[-_NEAREST:]
+        for place, job in enumerate(looked_at):
             same = [one == other for one, other in zip(self._key(provider, job), key, strict=True)]
             rated.append(((4 * same[0] + 2 * same[2] + same[1], place), job))
         return max(rated, key=lambda item: item[0])[1] if rated else None

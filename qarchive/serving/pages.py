@@ -239,7 +239,7 @@ class Site:
         return self._document(title, [element("header", element("h1", title)), element("p", clean(str(error))), *listed])
 
     def _backends(self) -> list[str]:
-        return self._archive._store.index.backends()
+        return self._archive._store.index.names("backend")
 
     def _document(self, title: str, body: Iterable[Child], here: str = "") -> str:
         places = (("Jobs", "/"), ("Groups", "/groups"), ("Devices", "/devices"))

@@ -389,7 +389,7 @@ def test_a_job_that_was_run_again_and_one_that_nobody_followed(recorded, archive
         with pytest.raises((NotFinished, NotFound, NoRecording)) as caught:
             ask(job_id)
         said.append(str(caught.value))
-    unfinished = f"job {recorded[1]['waiting']} is QUEUED and has no result yet; ask again when it has ended"
+    unfinished = f"job {recorded[1]['waiting']} is QUEUED and has no result yet; `qarchive sync` sees whether it has ended"
     assert said == [
         unfinished,
         f"job 'no-such-job' is not in {archive.path}; `qarchive list` shows what there is",
