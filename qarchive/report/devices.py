@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from .. import trees
 from ..calibration import DETAILS, Calibration, places
@@ -11,6 +12,7 @@ from ..drawing import atoms, calibrated, device, modes, scales
 from ..drawing.calibrated import place
 from ..drawing.elements import Child, element
 from ..drawing.figure import Figure as Drawn
+from ..drawing.figure import scrolled, table
 from ..job import Job
 from ..printable import clean
 from ..values import Array, Link
@@ -44,7 +46,7 @@ def section(job: Job, read: Reader, links: Links, key: str = "") -> list[Child]:
     if found is not None and (before := read.shown.setdefault((job.provider, job.backend, found.digest), job.id)) != job.id:
         where = linked(code(before[:12]), f"#{anchor(before)}")
         return [element("p", "The device and its calibration are those of job ", where, "."), about(job, found)]
-    body: list[Child] = [read.said(lambda: _map(job, found, key))]
+    body: list[Child] = [read.said(lambda: map_of(job, found, key))]
     body += _atoms(job, read, key)
     if found is None:
         lost = [
@@ -84,24 +86,25 @@ def _side(sent: datetime, measured: datetime) -> str:
 
 def summary(found: Calibration) -> Child:
     """Each figure: its median, where it is best, and where it is worst. Raises NotCanonical, BadInput, Damaged."""
-    rows = calibrated.rows(found.figures, found.letter)
+    rows = [(_title(name), *rest) for name, *rest in calibrated.rows(found.figures, found.letter)]
     return wide_table(calibrated.HEADER, rows, "Figures of the calibration", right=calibrated.RIGHT) if rows else None
 
 
-def tables(found: Calibration) -> Iterable[Child]:
-    """All figures of all qubits or modes, and of all gates. Raises NotCanonical, BadInput, Damaged."""
+def tables(found: Calibration) -> Iterable[tuple[str, Element]]:
+    """(title, table) of all figures of all qubits or modes, and of each gate. Raises NotCanonical, BadInput, Damaged."""
     names = list(found.qubits)
     count = max(map(len, found.qubits.values()), default=0)
     if count:
         rows = [(place((i,), found.letter), *(_cell(column, i, found.units[name]) for name, column in found.qubits.items()))
                 for i in range(count)]  # fmt: skip
         what = "Modes" if found.letter == "m" else "Qubits"
-        yield wide_table((what[:-1], *map(_title, names)), rows, what, right=range(1, len(names) + 1))
+        yield what, scrolled(table((what[:-1], *map(_title, names)), rows, right=range(1, len(names) + 1)), what)
     for gate, numbers in found.gates.items():
         names = list(dict.fromkeys(name for of_place in numbers.values() for name in of_place))
         rows = [(place(qubits, found.letter), *(scales.si(of_place[name], clean(found.units[name])) if name in of_place else ""
                                                 for name in names)) for qubits, of_place in sorted(numbers.items())]  # fmt: skip
-        yield wide_table(("Where", *map(_title, names)), rows, f"Gate {clean(gate)}", right=range(1, len(names) + 1))
+        what = f"Gate {clean(gate)}"
+        yield what, scrolled(table(("Where", *map(_title, names)), rows, right=range(1, len(names) + 1)), what)
 
 
 def _cell(column: list, at: int, unit: str) -> str:
@@ -116,7 +119,8 @@ def _title(name: str) -> str:
 # Maps
 
 
-def _map(job: Job, found: Calibration | None, key: str) -> Child:
+def map_of(job: Job, found: Calibration | None, key: str) -> Child:
+    """A job's device, coloured by a calibration; None where nobody says how it is made. Raises Damaged."""
     if found is not None and found.value.get("type") == DETAILS:
         columns = {clean(name): [scales.finite(number) for number in column] for name, column in found.qubits.items()}
         return (

@@ -1,10 +1,12 @@
 """The page of a job: what went in, how it ran, where, and what came out; and how anybody can check that it is so."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from ..archive import Archive
+from ..drawing import scales
 from ..drawing.elements import Child, element
 from ..drawing.figure import folded
 from ..drawing.timeline import timeline
@@ -128,11 +130,19 @@ def _timeline(job: Job, key: str) -> Iterable[Child]:
         ticks += [(what + of, at) for what, at in moments_of if at]
     ticks += [(clean(str(entry["name"])), entry["created"].datetime) for entry in job.history
               if entry["type"] == "event" and "name" in entry and "created" in entry]  # fmt: skip
-    if spans or len(ticks) > 1:
+    if len(spans) + len(ticks) == 2 and len(spans) < 2:  # two moments and a time make no figure
+        yield facts([*((name, moment(at)) for name, at in ticks), *((name, _span(*ends)) for name, *ends in spans)])
+    elif spans or len(ticks) > 1:
         yield timeline(spans, ticks, "What happened when", key).element()
     missing = [(clean(name), clean(why)) for name, why in when.missing.items()]
     if missing:
         yield facts([(name, f"not known: {why}") for name, why in missing])
+
+
+def _span(start: datetime, end: datetime | None) -> list[Child]:
+    if end is None:
+        return ["from ", moment(start), ", still going on"]
+    return [scales.duration((end - start).total_seconds()), ", from ", moment(start), " to ", moment(end)]
 
 
 def _configuration(job: Job) -> Iterable[Child]:

@@ -42,7 +42,8 @@ def _cells(row: Row, links: Links) -> Sequence[Child]:
     backend = link(clean(f"{row.provider}:{row.backend}"), links.jobs(provider=row.provider, backend=row.backend))
     return (element("span", name, element("small", *spaced) if labels else None, class_="names"),
             linked(code(row.id[:12]), address), status(row.status), moment(row.created, seconds=False),
-            element("span", backend, class_="backend"), "–" if row.shots is None else f"{row.shots:,}", f"{row.size:,}")  # fmt: skip
+            element("span", backend, class_="backend"), "–" if row.shots is None else f"{row.shots:,}",
+            f"{row.size:,}")  # fmt: skip
 
 
 def report(archive: Archive, chosen: Sequence[Job], title: str | None = None) -> tuple[str, Reader]:

@@ -191,7 +191,7 @@ def test_a_search_leads_to_the_job(browser, served, lab):
 def test_a_written_page_is_readable_without_javascript(browser, written):
     with Seen(browser, f"{written}/day.html", java_script_enabled=False) as seen:
         page = seen.page
-        assert page.locator("svg").first.is_visible() and page.locator("svg").count() >= 3
+        assert page.locator("svg").first.is_visible() and page.locator("svg").count() >= 2
         data = page.locator("figure details").first
         assert not data.locator("table").is_visible()
         data.locator("summary").click()
