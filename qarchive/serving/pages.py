@@ -110,7 +110,7 @@ class Site:
         names = self._backends()[:_NAMES]
         suggestions = element("datalist", *(element("option", value=clean(name)) for name in names), id="backends")
         search = element("label", "Search: an id, a provider's id, a tag, a group, a backend, a circuit's name",
-                         element("input", type="search", name="q", value=clean(text)), class_="search")  # fmt: skip
+                         element("input", type="search", name="q", value=clean(text)))  # fmt: skip
         fields = [_field("Provider", "provider", filters), _field("Backend, * for any", "backend", filters, list="backends"),
                   _choice("Status", "status", model.STATUSES[::-1], filters), _choice("Kind", "kind", _KINDS, filters),
                   _field("Tag", "tag", filters), _field("Group", "group", filters),
@@ -119,7 +119,9 @@ class Site:
                   _field("Before (UTC)", "until", filters, type="date")]  # fmt: skip
         button = element("div", element("button", "Show", type="submit"), " ",
                          element("a", "Clear", href="/") if filters or text else None)  # fmt: skip
-        return element("form", element("div", search, *fields, button, class_="filters"), suggestions, action="/", method="get",
+        folded = element("details", element("summary", "Filters"), element("div", *fields), class_="filters",
+                         open="" if filters else None)  # fmt: skip
+        return element("form", element("div", search, button, class_="search"), folded, suggestions, action="/", method="get",
                        role="search", aria_label="Jobs")  # fmt: skip
 
     # A job, two jobs
@@ -171,8 +173,8 @@ class Site:
         for group in known[start : start + _GROUPS]:
             tally = self._archive._store.index.tally(bytes.fromhex(group.id))
             here = "" if group.archive == self._archive.id else f" (from archive {group.archive[:8]})"
-            rows.append((element("span", link(clean(group.name), self._links.group(group.id)), here), *_tallied(tally),
-                         moment(group.created, seconds=False)))  # fmt: skip
+            name = element("span", link(clean(group.name), self._links.group(group.id)), here, class_="names")
+            rows.append((name, *_tallied(tally), moment(group.created, seconds=False)))
         more = [element("p", link("More", f"/groups?after={start + _GROUPS}"))] if len(known) > start + _GROUPS else []
         table = wide_table(
             ("Group", "Jobs", "Circuits", "State", "Created (UTC)"), rows, f"{count(len(known), 'group')}", right=(1, 2)
@@ -214,16 +216,16 @@ class Site:
         """The backends that jobs ran on, a page at a time, each with what the index knows of its latest jobs."""
         names = self._backends()
         known = [listing.on(self._archive, name) for name in [name for name in names if name > (after or "")][:_DEVICES]]
-        rows = [(element("span", link(clean(on.name), f"/device/{quote(on.name, safe='')}"), class_="names"), clean(on.provider),
-                 clean(on.kind), link(on.counted, self._links.jobs(backend=on.name)), self._when(on.latest),
-                 self._when(on.calibrated, calibration=True)) for on in known]  # fmt: skip
+        rows = [(element("span", link(clean(on.name), f"/device/{quote(on.name, safe='')}"), class_="names"),
+                 link(on.counted, self._links.jobs(backend=on.name)), self._when(on.latest),
+                 self._when(on.calibrated, calibration=True), clean(on.provider), clean(on.kind)) for on in known]  # fmt: skip
         if not rows:
             body: list[Child] = [element("p", "There is no job in this archive yet.")]
         else:
-            header = ("Device", "Provider", "Kind", "Jobs", "Last used (UTC)", "Latest calibration (UTC)")
+            header = ("Device", "Jobs", "Last used (UTC)", "Latest calibration (UTC)", "Provider", "Kind")
             last = known[-1].name
             more = [element("p", link("More", f"/devices?{urlencode({'after': last})}"))] if last != names[-1] else []
-            body = [wide_table(header, rows, count(len(names), "device"), right=(3,)), *more]
+            body = [wide_table(header, rows, count(len(names), "device"), right=(1,)), *more]
         told = "Every backend that jobs ran on. A calibration is of the time of the job that was sent with it."
         lead = element("p", told, class_="subtitle")
         return self._document("Devices", [element("header", element("h1", "Devices"), lead), *body], "/devices")
@@ -307,9 +309,7 @@ def _choice(label: str, name: str, values: Sequence[str], filters: Mapping[str, 
 def _tallied(tally: Mapping[str, tuple[int, int]]) -> tuple[str, str, Child]:
     """(jobs, circuits, how many jobs stand how)."""
     ordered = [(word, tally[word][0]) for word in reversed(model.STATUSES) if word in tally]
-    parts: list[Child] = []
-    for word, number in ordered:
-        parts += [", " if parts else None, f"{number:,} ", status(word)]
+    parts = commas(element("span", f"{number:,} ", status(word), class_="tally") for word, number in ordered)
     return (f"{sum(number for number, _ in tally.values()):,}", f"{sum(size for _, size in tally.values()):,}",
             element("span", *parts))  # fmt: skip
 
