@@ -210,14 +210,17 @@ def test_the_jobs_of_a_large_group_are_paged(many):
     assert len(archive.jobs(group="all")) == 120
 
 
-def test_devices_are_listed_and_show_their_drift(get):
+def test_devices_are_listed_and_show_their_drift(get, monkeypatch):
     assert leads(get("/devices"), "generic_backend_5q") == ["/device/generic_backend_5q"]
     page = get("/device/generic_backend_5q")
     assert "medians of T1 and T2" in page.said("figcaption") and "medians of errors" in page.said("figcaption")
     assert f"{DAYS + 1}" == next(iter(leads_of(page, "/?backend=generic_backend_5q")))
     assert "T1" in page.said("td") and "5 qubits" in page.said("figcaption")
     page = get("/device/aer_simulator")
-    assert "Its drift is shown once there are two calibrations." in page.said("p") and not page.all("figure")
+    assert "No job on it has a calibration." in page.said("p") and not page.all("figure")
+    monkeypatch.setattr(listing, "LATEST", 1)
+    page = get("/device/aer_simulator")
+    assert "None of its latest 1 jobs has a calibration." in page.said("p")
     assert "The device 'nonexist' is not in" in get("/device/nonexist", 404).said("p")
 
 

@@ -1,6 +1,6 @@
 """The device of a job: a map of it coloured by its calibration, and how good its qubits, gates and modes were."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +20,7 @@ from .page import Links, anchor
 from .words import Reader, code, facts, link, linked, moment, remark, wide_table
 
 _MOST = 2_000  # qubits that a map shows
+_SLIM, _TALL = 3, 30  # columns and rows of a table
 _PHASES = {"submit": "sending", "run": "the run", "retrieval": "a later time"}
 
 Position = tuple[float, float]
@@ -98,13 +99,21 @@ def tables(found: Calibration) -> Iterable[tuple[str, Element]]:
         rows = [(place((i,), found.letter), *(_cell(column, i, found.units[name]) for name, column in found.qubits.items()))
                 for i in range(count)]  # fmt: skip
         what = "Modes" if found.letter == "m" else "Qubits"
-        yield what, scrolled(table((what[:-1], *map(_title, names)), rows, right=range(1, len(names) + 1)), what)
+        yield what, _whole(what, (what[:-1], *map(_title, names)), rows)
     for gate, numbers in found.gates.items():
         names = list(dict.fromkeys(name for of_place in numbers.values() for name in of_place))
         rows = [(place(qubits, found.letter), *(scales.si(of_place[name], clean(found.units[name])) if name in of_place else ""
                                                 for name in names)) for qubits, of_place in sorted(numbers.items())]  # fmt: skip
         what = f"Gate {clean(gate)}"
-        yield what, scrolled(table(("Where", *map(_title, names)), rows, right=range(1, len(names) + 1)), what)
+        yield what, _whole(what, ("Where", *map(_title, names)), rows)
+
+
+def _whole(what: str, header: Sequence[str], rows: list[tuple[str, ...]]) -> Element:
+    """A table of numbers; one of few columns and many rows stands in several columns where there is room."""
+    made = table(header, rows, right=range(1, len(header)))
+    if len(header) <= _SLIM and len(rows) > _TALL:
+        made.set("class", "slim")
+    return scrolled(made, what)
 
 
 def _cell(column: list, at: int, unit: str) -> str:

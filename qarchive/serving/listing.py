@@ -40,13 +40,14 @@ class Found:
 
 @dataclass(frozen=True)
 class On:
-    """What the index knows of a backend at a glance. `latest` is its latest job, `calibrated` the latest with a calibration; None
-    where there is none, or none among its latest 100 jobs."""
+    """What the index knows of a backend at a glance. `latest` is its latest job, `calibrated` the latest of its latest 100 that has
+    a calibration; None where there is none. `more` says whether it has more jobs than these."""
 
     name: str
     counted: str
     latest: Row | None
     calibrated: Row | None
+    more: bool
 
     @property
     def provider(self) -> str:
@@ -60,10 +61,11 @@ class On:
 def on(archive: Archive, backend: str) -> On:
     """Looks at no more than some of its jobs, however many there are."""
     index, query = archive._store.index, Query(backend=backend)
-    rows = index.rows(query, LATEST)
-    number = index.count(query, COUNTED + 1) if len(rows) == LATEST else len(rows)
+    rows = index.rows(query, LATEST + 1)
+    more, rows = len(rows) > LATEST, rows[:LATEST]
+    number = index.count(query, COUNTED + 1) if more else len(rows)
     counted = f"more than {COUNTED:,}" if number > COUNTED else f"{number:,}"
-    return On(backend, counted, rows[0] if rows else None, next((row for row in rows if row.calibration), None))
+    return On(backend, counted, rows[0] if rows else None, next((row for row in rows if row.calibration), None), more)
 
 
 def query_of(archive: Archive, filters: Mapping[str, str]) -> Query:

@@ -254,9 +254,13 @@ class Site:
         if shown is not None:
             title = "As of its latest calibration" if on.calibrated else "As of its latest job"
             body.append(read.section(title, "latest", lambda: devices.section(self._archive.job(shown.id), read, self._links)))
-        drift = read.section("Drift", "drift", lambda: drifts.of_device(self._archive, backend, read))
-        none = remark("Its drift is shown once there are two calibrations.") if drift is None else None
-        body += [drift, none, *map(problem, read.problems)]
+        if on.calibrated is None:  # all calibrations are not asked for: that takes seconds where there are a million jobs
+            whose = f"None of its latest {listing.LATEST} jobs" if on.more else "No job on it"
+            body.append(remark(f"{whose} has a calibration."))
+        else:
+            drift = read.section("Drift", "drift", lambda: drifts.of_device(self._archive, backend, read))
+            body.append(remark("Its drift is shown once there are two calibrations.") if drift is None else drift)
+        body += map(problem, read.problems)
         return self._document(clean(backend), body)
 
     # Errors
