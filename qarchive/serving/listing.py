@@ -40,8 +40,8 @@ class Found:
 
 @dataclass(frozen=True)
 class On:
-    """What the index knows of a backend at a glance. `latest` is its latest job, `calibrated` the latest of its latest 100 that has
-    a calibration; None where there is none. `more` says whether it has more jobs than these."""
+    """What the index knows of a backend at a glance. `latest` is its latest job, `calibrated` the latest one with a calibration
+    among its latest 100, None where there is none; `more` says whether it has more jobs than these."""
 
     name: str
     counted: str
