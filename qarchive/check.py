@@ -10,10 +10,12 @@ from .catalog import Progress
 from .checking import workers
 from .checking.digests import Digests, beginning
 from .checking.packs import Part
-from .errors import Damaged, NewerFormat, NotCanonical, NotFound
+from .errors import CannotWrite, Damaged, NewerFormat, NotCanonical, NotFound
 from .index import Index, Read
 from .intake import read_all
 from .store import Store
+
+HARMLESS = frozenset({"tail", "withheld", "unchecked"})  # kinds of findings
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Finding:
     `kind` is one of tail (the end of a write that was cut off: reported, no damage), withheld (a record that a power cut
     left without what it refers to), wrong (a record that says nothing of any job or group), damage, missing (a blob that
     something refers to), foreign (a file that is no pack of this archive), index (the index says other than the packs;
-    `qarchive reindex` mends it).
+    `qarchive reindex` mends it), unchecked (the index, for which the disk has no room: no damage).
     """
 
     kind: str
@@ -45,7 +47,7 @@ class Report:
     @property
     def damaged(self) -> bool:
         """Whether anything but cut-off ends of writes was found."""
-        return any(finding.kind not in ("tail", "withheld") for finding in self.findings)
+        return any(finding.kind not in HARMLESS for finding in self.findings)
 
 
 def verify(store: Store, deep: bool = False, progress: Progress | None = None) -> Report:
@@ -83,8 +85,12 @@ def verify(store: Store, deep: bool = False, progress: Progress | None = None) -
     for name, blobs in lost.items():
         if missing := found.lacking(blobs):
             report.findings.append(Finding("missing", str(store.packs / name), f"the pack is gone, and with it {missing} blobs"))
-    index_faults = _wrong_with(store, found, deep, against, mended)
-    report.findings += [Finding("index", str(store.index.file), fault) for fault in index_faults]
+    try:
+        wrong = _wrong_with(store, found, deep, against, mended)
+    except CannotWrite as error:
+        report.findings.append(Finding("unchecked", error.path, f"the index was not looked at ({error.reason}); {error.hint}"))
+        wrong = []
+    report.findings += [Finding("index", str(store.index.file), fault) for fault in wrong]
     if damaged := {path.name for path, each in found.findings.items() if any(kind == "damage" for kind, _, _ in each)}:
         store.index.distrust(damaged)
     withheld = dict(store.index.withheld())

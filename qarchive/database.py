@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
-from .errors import Damaged
+from .errors import CannotWrite, Damaged
 from .tables import VERSION, Corrupt
 
 LOCK_PATIENCE_S = 5.0
@@ -74,13 +74,16 @@ class Database:
         raise NotImplementedError
 
     def faults(self) -> list[str]:
-        """What SQLite itself finds wrong with the file; asked of the file as it is."""
+        """What SQLite itself finds wrong with the file; asked of the file as it is. Raises CannotWrite where the disk takes not
+        even what is needed to look."""
         if self.file is None or not self.file.exists():
             return []
         try:
             with closing(self._connect("ro")) as db:
                 return [line for (line,) in db.execute("PRAGMA integrity_check") if line != "ok"]
         except BROKEN as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in _REFUSED:
+                raise CannotWrite(str(self.file), str(error), "free some room and look again") from None
             return [str(error)]
 
     # Connections

@@ -3,6 +3,7 @@
 import errno
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,9 +15,9 @@ from .errors import BadInput, CannotWrite
 _REASONS = {
     errno.ENOSPC: ("the disk is full", "free some space and run it again; what was acknowledged before is safe"),
     errno.EDQUOT: ("the disk quota is used up", "free some space and run it again; what was acknowledged before is safe"),
-    errno.EROFS: ("the file system is read-only", "copy the archive to a place that can be written"),
-    errno.EACCES: ("permission denied", "ask its owner for write access, or copy the archive"),
-    errno.EPERM: ("permission denied", "ask its owner for write access, or copy the archive"),
+    errno.EROFS: ("the file system is read-only", "choose a place that can be written"),
+    errno.EACCES: ("permission denied", "ask its owner for write access, or choose another place"),
+    errno.EPERM: ("permission denied", "ask its owner for write access, or choose another place"),
     errno.EFBIG: ("the file would be larger than the system allows", "raise the limit (`ulimit -f`) and run it again"),
 }
 
@@ -34,6 +35,8 @@ def may_write(path: Path, replace: bool, example: str) -> None:
         raise BadInput(str(path), "is a folder", f"name a file in it, such as {example}")
     if path.exists() and not path.is_file():
         raise BadInput(str(path), "is no file", f"name a file, such as {example}")
+    if not path.parent.is_dir():
+        raise BadInput(str(path), "is in a folder that is not there", f"make it: mkdir -p {shlex.quote(str(path.parent))}")
     if path.exists() and not replace:
         raise BadInput(str(path), "is there already", "name another file, or say --force")
 

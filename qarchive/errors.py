@@ -41,11 +41,14 @@ class NotFound(QArchiveError):
 
 
 class NoArchive(NotFound):
-    """A path that holds no archive."""
+    """A path that holds no archive. `near` is one that was perhaps meant, or None."""
 
-    def __init__(self, path: str):
-        self.path = path
-        QArchiveError.__init__(self, f"no archive at {path}; make one with `qarchive init {path}` or name another with --archive")
+    def __init__(self, path: str, near: str | None = None):
+        self.path, self.near = path, near
+        hint = f"make one with `qarchive init {path}` or name another with --archive"
+        if near is not None:
+            hint = f"there is one at {near}: `qarchive --archive {near}`, or `export QARCHIVE={near}`; `qarchive init` makes one"
+        QArchiveError.__init__(self, f"no archive at {path}; {hint}")
 
 
 class Ambiguous(QArchiveError):
@@ -174,7 +177,7 @@ class NotFinished(QArchiveError):
     def __init__(self, job: str, status: str):
         self.job, self.status = job, status
         told = {
-            "PREPARED": "was prepared and not sent; `qarchive group run` sends what a group has prepared",
+            "PREPARED": "was prepared and not sent; `qarchive group run` sends it",
             "UNKNOWN": f"has no result: nobody saw its end; `qarchive rerun {job}` runs it again",
         }.get(status, f"is {status} and has no result yet; `qarchive sync` sees whether it has ended")
         super().__init__(f"job {job} {told}")

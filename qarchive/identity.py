@@ -2,9 +2,10 @@
 
 import json
 import secrets
+from itertools import islice
 from pathlib import Path
 
-from . import codec, disk
+from . import codec, config, disk
 from .errors import BadInput, Damaged, NewerFormat, NoArchive, NotEncodable
 from .locks import Lock
 from .values import Timestamp
@@ -12,6 +13,7 @@ from .values import Timestamp
 FORMAT = 1
 MARKER = "archive.json"
 MARKER_MAX = 4 << 10  # bytes
+_LOOKED_AT = 1_000  # files beside which an archive is looked for
 
 _README = """This folder is a qarchive archive: records of jobs that ran on quantum computers and simulators.
 
@@ -48,6 +50,18 @@ def make(path: Path) -> None:
         raise disk.cannot_write(path, error) from error
 
 
+def _near(path: Path) -> str | None:
+    """The archive that was perhaps meant: the one inside a folder, or the only one in a folder beside which somebody works."""
+    try:
+        inside = path / config.FOLDER
+        if (inside / MARKER).is_file():
+            return str(inside)
+        here = [each for each in islice(Path.cwd().iterdir(), _LOOKED_AT) if (each / MARKER).is_file()]
+    except OSError:
+        return None
+    return here[0].name if len(here) == 1 else None
+
+
 def read(path: Path) -> tuple[str, str]:
     """(id, when it was made) of the archive in `path`. Raises NoArchive, BadInput, Damaged, NewerFormat."""
     try:
@@ -56,7 +70,7 @@ def read(path: Path) -> tuple[str, str]:
         with open(path / MARKER, "rb") as file:
             text = file.read(MARKER_MAX + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise NoArchive(str(path)) from None
+        raise NoArchive(str(path), _near(path)) from None
     except OSError as error:
         raise BadInput(str(path), f"cannot be read ({error.strerror})", "ask its owner for read access") from error
     try:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from . import pack
 from .catalog import Catalog
 from .intake import Known
-from .query import Query
+from .query import PATTERN, Query
 from .rows import JOB, GroupRow, Member, Row, job_row, job_rows
 from .tables import AT_DIGEST, AT_DIGESTS, OF_PACK, checked, entry_of, foreign_of, numbers_of, of_many, places
 from .values import Timestamp
@@ -62,7 +62,7 @@ class Index(Catalog):
 
     def _resolved(self, query: Query) -> Query:
         """The same with the names of backends in place of a pattern."""
-        if query.backend is None or not _PATTERN.intersection(query.backend):
+        if query.backend is None or not PATTERN.intersection(query.backend):
             return query
         return replace(query, backend=None, backends=tuple(self.names("backend", query.backend)))
 
@@ -365,7 +365,6 @@ SELECT kind, length, count(*) FROM blobs WHERE substr(digest, 1, 8) IN (
     FROM (SELECT max(id) AS one FROM blobs GROUP BY substr(digest, 1, 8) HAVING count(*) > 1)
 ) GROUP BY digest, kind, length HAVING count(*) > 1
 """
-_PATTERN = frozenset("*?")  # what makes a backend's name a pattern
 # All names are found by as many steps in an index; those that fit are few.
 _NAMES = """
 WITH RECURSIVE names(name) AS (

@@ -36,7 +36,7 @@ COLUMNS = (
     Column("backend", WORD, "its name"),
     Column("kind", WORD, "simulator, qpu, local or mock"),
     Column("status", WORD, "DONE, ERROR, QUEUED, ..."),
-    Column("shots", NUMBER, "as asked for; none where the SDK's default held"),
+    Column("shots", NUMBER, "of each circuit, as asked for or by the SDK's default; none where nothing is sampled"),
     Column("size", NUMBER, "circuits"),
     Column("group", WORD, "its name; none for a job of no group"),
     Column("tags", TEXTS, "in order"),
@@ -46,7 +46,7 @@ COLUMNS = (
     Column("attempts", NUMBER, "how often it was sent"),
     Column("gaps", NUMBER, "how many parts could not be captured"),
     Column("names", TEXTS, "of the first three circuits"),
-    Column("error", TEXT, "the beginning of its message; empty where there is none"),
+    Column("error", TEXT, "the beginning of its message; none where there is none"),
 )
 PARAMS = Column("params", VALUES, "of archive.context(params=...), by name")
 
@@ -63,6 +63,7 @@ def pages(read: Callable[[int], Iterable[Sequence[Row]]], labels: Labels | None 
     page; with `labels` there is the column of params."""
     for rows in read(PAGE):
         found = {column.name: [getattr(row, column.name) for row in rows] for column in COLUMNS}
+        found["error"] = [text or None for text in found["error"]]
         if labels is not None:
             found[PARAMS.name] = [to_json(each.get("params", {})) for each in labels(rows)]
         yield found

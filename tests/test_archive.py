@@ -170,12 +170,17 @@ def test_times_bound_the_creation_and_know_their_zone(archive, backend):
         ({"since": "yesterday"}, "since='yesterday': is no time; give an aware datetime, or text such as 2026-11-21T08:00 or 7d"),
         (
             {"since": datetime(2026, 1, 1)},
-            "since=datetime.datetime(2026, 1, 1, 0, 0): is no time; give an aware datetime, or text such as 2026-11-21T08:00 or 7d",
+            (
+                "since=datetime.datetime(2026, 1, 1, 0, 0): is no time; give an aware datetime, or text such as "
+                "2026-11-21T08:00 or 7d"
+            ),
         ),
         (
             {"since": "2026-11-21", "until": "2026-11-20"},
-            "since 2026-11-21T00:00:00.000000000Z and until 2026-11-20T00:00:00.000000000Z: leave no time between them; "
-            "until is the later one",
+            (
+                "since 2026-11-21T00:00:00.000000000Z and until 2026-11-20T00:00:00.000000000Z: leave no time between them; "
+                "until is the later one"
+            ),
         ),
         ({"input": "abcd"}, "input='abcd': is no digest; give its 64 hexadecimal digits"),
     ],
@@ -215,7 +220,8 @@ def test_a_job_that_runs_has_no_result_yet_and_then_one(archive, backend):
         assert job.status == "RUNNING"
         with pytest.raises(NotFinished) as caught:
             job.result()
-        assert str(caught.value) == f"job {job.id[:12]} is RUNNING and has no result yet; `qarchive sync` sees whether it has ended"
+        told = f"job {job.id[:12]} is RUNNING and has no result yet; `qarchive sync` sees whether it has ended"
+        assert str(caught.value) == told
     finally:
         ahead.set()
         result = job.result(wait=True)

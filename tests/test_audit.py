@@ -219,3 +219,10 @@ def test_a_script_in_a_repository_is_code_that_is_kept(tmp_path, monkeypatch):
         archive.crate(tmp_path / "crate", [seeded.id])
     told = (tmp_path / "crate" / "jobs" / seeded.id[:16] / "code.json").read_text()
     assert codec.digest(BELL.encode()).hex() in told
+
+
+def test_an_environment_that_says_little_is_partly_there(tmp_path):
+    shutil.copytree(Path(__file__).parent.parent / "spec" / "vectors" / "tiny", tmp_path / "tiny")
+    with qarchive.open(tmp_path / "tiny") as archive:
+        software = archive.audit("latest")[1]
+    assert (software.state, software.why) == ("partly", "it does not say: system, machine")

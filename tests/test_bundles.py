@@ -341,6 +341,7 @@ def test_two_collaborators_a_third_with_the_bundle_and_a_reviewer_see_the_same(f
 def test_export_import_and_merge_on_the_command_line(lab, folder, monkeypatch):
     monkeypatch.chdir(folder)
     lab.close()
+    near = "there is one at lab: `qarchive --archive lab`, or `export QARCHIVE=lab`; `qarchive init` makes one"
     for arguments, code, said in (
         (
             ["export", "-o", "x.qar"],
@@ -352,7 +353,7 @@ def test_export_import_and_merge_on_the_command_line(lab, folder, monkeypatch):
         (["import", "nosuch.qar"], 2, "nosuch.qar: cannot be read (no such file or directory); give the path of a bundle"),
         (["import", "lab"], 2, "lab: is a folder; `qarchive merge` takes the folder of an archive"),
         (["merge", "lab"], 2, "lab: is this archive itself; name the other one"),
-        (["merge", "nosuch"], 3, "no archive at nosuch; make one with `qarchive init nosuch` or name another with --archive"),
+        (["merge", "nosuch"], 3, f"no archive at nosuch; {near}"),
     ):
         assert run("--archive", "lab", *arguments) == (code, "", f"qarchive: {said}\n")
     assert list(folder.glob("*.qar")) == []
@@ -362,9 +363,9 @@ def test_export_import_and_merge_on_the_command_line(lab, folder, monkeypatch):
     size = qarchive.cli.output.size((folder / "x.qar").stat().st_size)
     assert (code, out) == (0, "") and err.startswith(f"qarchive: wrote 2 jobs and 1 group to x.qar: {size}, ")
     code, out, err = run("--archive", "new", "import", "x.qar")
-    moment = err.split("made ")[1].split(",")[0]
+    moment = err.split(", made ")[1].split(",")[0]
     said = f"qarchive: x.qar (archive {lab.id[:8]}, made {moment}, Curie, Marie, CC0-1.0): "
-    assert (code, out, err) == (0, "", f"{said}2 jobs new, 1 group\n")
+    assert (code, out, err) == (0, "", f"qarchive: made an archive in new\n{said}2 jobs new, 1 group\n")
     assert run("--archive", "new", "merge", "x.qar", "lab")[2] == (
         f"{said}nothing that was not here\nqarchive: lab (archive {lab.id[:8]}): nothing that was not here\n")  # fmt: skip
     code, out, err = run("--archive", "new", "merge", "lab", "--json")

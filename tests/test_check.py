@@ -8,6 +8,7 @@ import pytest
 
 from qarchive import check, codec, pack
 from qarchive.check import Finding
+from qarchive.database import Database
 from qarchive.store import Store
 from qarchive.values import Link
 
@@ -142,3 +143,21 @@ def test_what_sqlite_finds_wrong_with_the_index_is_reported(store):
     report = check.verify(store)
     assert report.findings and building.kinds(report) == {"index"}
     assert all(finding.where == str(store.index.file) for finding in report.findings)
+
+
+def test_an_index_that_cannot_be_looked_at_is_no_damage(store, monkeypatch):
+    store.commit(building.build(1).blobs, durable=True)
+    store.index.refresh()
+
+    def full(self, mode, file=None, real=Database._connect):
+        if mode != "ro":
+            return real(self, mode, file)
+        error = sqlite3.OperationalError("disk I/O error")  # what SQLite says where there is no room for its -shm file
+        error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+        raise error
+
+    monkeypatch.setattr(Database, "_connect", full)
+    report = check.verify(store)
+    said = "the index was not looked at (disk I/O error); free some room and look again"
+    assert report.findings == [Finding("unchecked", str(store.index.file), said)]
+    assert not report.damaged and report.commits == 1

@@ -61,6 +61,9 @@ def bell(name="bell"):
     return circuit
 
 
+NEAR = "there is one at lab: `qarchive --archive lab`, or `export QARCHIVE=lab`; `qarchive init` makes one"
+
+
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     """A folder of one's own to work in, with no archive and no settings anywhere near."""
@@ -182,8 +185,8 @@ BAD = [
     ("show be", 3, "job 'be' is not in lab; `qarchive list` shows what there is; a prefix has 4 or more digits"),
     ("show latest", 3, "job latest is not in lab; it holds no job yet"),
     ("cat beef", 3, "a blob beef is not in lab; give 4 or more hexadecimal digits of a digest"),
-    ("--archive nowhere list", 3, "no archive at nowhere; make one with `qarchive init nowhere` or name another with --archive"),
-    ("--archive full verify", 3, "no archive at full; make one with `qarchive init full` or name another with --archive"),
+    ("--archive nowhere list", 3, f"no archive at nowhere; {NEAR}"),
+    ("--archive full verify", 3, f"no archive at full; {NEAR}"),
     ("--archive full init", 2, "full: is a folder that holds other files; name a new or an empty one"),
     ("--archive a.txt list", 2, "a.txt: is a file; an archive is a folder"),
     ("--archive a.txt init", 2, "a.txt: is a file; an archive is a folder"),
@@ -319,10 +322,10 @@ def test_list_is_a_table_of_the_newest_first(lab):
     newest = jobs(lab)
     assert err == ""
     header, *lines = out.splitlines()
-    assert header.split() == ["ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "SIZE", "NAMES"]
+    assert header.split() == ["ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "CIRCUITS", "NAMES"]
     assert [line.split()[0] for line in lines] == [job.id[:12] for job in newest]
     made = newest[-1].created.strftime("%Y-%m-%dT%H:%MZ")
-    last = f"{newest[-1].id[:12]}  {made}  DONE    aer:aer_simulator    100     2  bell, evil\\x1b[31m\\n [vqe] #paper"
+    last = f"{newest[-1].id[:12]}  {made}  DONE    aer:aer_simulator    100         2  bell, evil\\x1b[31m\\n [vqe] #paper"
     assert lines[-1] == last
     assert [line.split()[2] for line in lines] == ["DONE", "ERROR", "DONE", "DONE"]
 
@@ -344,7 +347,7 @@ def test_list_says_when_there_is_more_and_when_there_is_nothing(lab, tmp_path):
     out, err = run("list", "--limit", 3, archive=lab)
     assert len(out.splitlines()) == 4 and err == "qarchive: 3 of 4 jobs; --limit 0 shows all\n"
     out, err = run("list", "--tag", "none", archive=lab)
-    assert (out, err) == ("", f"qarchive: no job in {lab} fits\n")
+    assert (out, err) == ("", f"qarchive: no job in {lab} fits; no tag is called 'none'\n")
     run("init", "new")
     out, err = run("list", archive="new")
     assert (out, err) == ("", "qarchive: no job in new yet; `qarchive run FILE` adds one, and so does a wrapped backend\n")
@@ -376,6 +379,13 @@ def test_show_prints_everything_that_a_person_wants(lab):
         assert f"  {digest[:12]}  {kind} " in out
     _, err = run("show", "@2", archive=lab)
     assert err == ""
+
+
+def test_show_says_how_the_backend_was_set(tmp_path):
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(AerSimulator(method="statevector", max_parallel_threads=1)).run(bell(), shots=10).result()
+    out, _ = run("show", "latest", archive=tmp_path / "lab")
+    assert "set to        max_parallel_threads = 1, method = statevector\n" in out
 
 
 def test_show_as_json_holds_everything(lab):
@@ -441,7 +451,7 @@ def test_result_of_an_unfinished_job_is_exit_code_9(tmp_path):
     store.commit(job.blobs, durable=True)
     store.close()
     _, err = run("result", "latest", archive="lab", code=9)
-    assert err == f"qarchive: job {job.id.hex()[:12]} was prepared and not sent; `qarchive group run` sends what a group has prepared\n"
+    assert err == f"qarchive: job {job.id.hex()[:12]} was prepared and not sent; `qarchive group run` sends it\n"
     assert "PREPARED" in run("show", "latest", archive="lab")[0]
 
 

@@ -36,7 +36,7 @@ def properties(t1=100.0, error=0.01, device="ibm_small", date="2024-03-01T10:00:
     }  # fmt: skip
 
 
-def add(archive, *calibrations, gaps=(), backend="ibm_small"):
+def add(archive, *calibrations, gaps=(), backend="ibm_small", captured=SENT):
     """A job with calibrations, each (phase, raw properties); its id."""
     stage = Stage(archive._store)
     blank = stage.put("input", {"type": "missing"})
@@ -44,7 +44,7 @@ def add(archive, *calibrations, gaps=(), backend="ibm_small"):
     of = stage.record({**job, "created": SENT})
     links = {phase: stage.put("calibration", raw) if "type" in raw else put_properties(stage, raw) for phase, raw in calibrations}
     attempt = records.attempt_record(job=of, number=1, backend=blank, environment=blank, calibration=links.pop("submit", None),
-                                   captured=SENT if calibrations else None, gaps=list(gaps), local=False)  # fmt: skip
+                                   captured=captured if calibrations else None, gaps=list(gaps), local=False)  # fmt: skip
     about = stage.record({**attempt, "created": SENT})
     for phase, link in links.items():
         stage.record(records.calibration_record(job=of, attempt=about, calibration=link, phase=phase, captured=SENT))
@@ -394,3 +394,16 @@ def test_the_group_alone_says_what_it_can():
         "drift": "Show how the figures of a device moved in time.",
     }
     assert json.loads(found.stdout) == {"schema": "qarchive/calibration/1", "commands": commands}
+
+
+def test_drift_dates_a_calibration_that_nobody_dated_by_the_first_job_that_used_it(archive):
+    undated = properties(t1=70.0)
+    del undated["last_update_date"]
+    jobs = [add(archive, ("submit", undated), captured=None) for _ in range(2)]
+    used = f"{archive.job(jobs[0]).created:%Y-%m-%dT%H:%MZ}"
+    for references in (jobs, ["ibm_small"]):
+        out, _ = run(archive, "drift", *references)
+        assert out.splitlines()[1:3] == ["calibrations  1", f"used          {used}"]
+    add(archive, ("submit", properties(t1=60.0, date="2024-02-02T10:00:00Z")))
+    out, _ = run(archive, "drift", "ibm_small", "--figure", "T1")
+    assert out.splitlines()[2] == f"measured or used  2024-02-02T10:00Z to {used}"

@@ -81,7 +81,7 @@ def test_two_equal_runs(lab):
         "\nenvironment: same\n"
         "\ncalibration: cannot be compared\n"
         "  neither job has a calibration\n"
-        "\nresult: equal (level 0.01)\n"
+        "\nresult: equal\n"
         "  CIRCUIT  WHAT    VERDICT  P  DISTANCE  POOLED\n"
         "  0        counts  equal    1         0\n"
     )
@@ -105,7 +105,7 @@ def test_what_differs_is_shown_and_decides_the_exit_code(lab):
         "\nenvironment: same\n"
         "\ncalibration: cannot be compared\n"
         "  neither job has a calibration\n"
-        "\nresult: differ (level 0.05)\n"
+        "\nresult: differs at level 0.05 (p = 2.09e-45)\n"
         "  CIRCUIT  WHAT    VERDICT         P  DISTANCE  POOLED\n"
         "  0        counts  differ   2.09e-45         1\n"
     )
@@ -129,7 +129,7 @@ def test_only_some_sections(lab):
 def test_too_few_shots_are_inconclusive_and_no_difference(lab):
     out, _ = run(lab, "diff", "few", "one", "--only", "result")
     assert out.partition("\n\n")[2] == (
-        "result: inconclusive (level 0.01)\n"
+        "result: inconclusive at level 0.01\n"
         "  CIRCUIT  WHAT    VERDICT       P  DISTANCE  POOLED\n"
         "  0        counts  inconclusive  -         1  100.0%\n"
         "  circuit 0, counts: too sparse: 100 % of the shots lie in states too rare to test\n"
@@ -155,7 +155,8 @@ def test_a_job_that_runs_has_nothing_to_compare_and_its_names_are_harmless(lab):
     out, _ = run(lab, "diff", "running", "one", "--only", "result", code=9)
     identity = lab[1]["running"].id[:12]
     assert out == heads(lab, "running", "one") + (
-        f"\nresult: cannot be compared\n  job {identity} is SENDING and has no result yet; `qarchive sync` sees whether it has ended\n"
+        f"\nresult: cannot be compared\n  job {identity} is SENDING and has no result yet; "
+        "`qarchive sync` sees whether it has ended\n"
     )
     out, _ = run(lab, "diff", "running", "one", code=4)
     assert "\x1b" not in out

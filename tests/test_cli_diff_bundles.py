@@ -95,7 +95,7 @@ def test_the_only_job_of_each_is_compared_whatever_it_ran(lab):
         "    -x q[0];\n"
         "    +x q[1];\n"
         "     c[0] = measure q[0];\n"
-        "result: differ (level 0.01)\n"
+        "result: differs at level 0.01 (p = 2.09e-45)\n"
         "  CIRCUIT  WHAT    VERDICT         P  DISTANCE  POOLED\n"
         "  0        counts  differ   2.09e-45         1\n"
     )
@@ -135,7 +135,7 @@ def test_a_job_that_has_no_result_on_one_side_decides_nothing(lab, tmp_path):
     found = click.testing.CliRunner().invoke(main, ["diff", *(str(tmp_path / name) for name in ("before.qar", "after.qar"))])
     assert found.exit_code in (4, 9), (found.stdout, found.stderr)
     assert "1 pair of one id:" in found.stdout
-    assert f"result: cannot be compared\n  job {identity} is PREPARED and has no result yet; " in found.stdout
+    assert f"result: cannot be compared\n  job {identity} was prepared and not sent; " in found.stdout
 
 
 def test_each_pair_is_compared_at_its_share_of_the_level(lab, tmp_path):

@@ -215,7 +215,7 @@ def test_report_names_circuits_and_with_detailed_whole_errors(made):
     head = "group fails: 2 jobs, 2 circuits (1 done, 1 failed)\n"
     short = f"{head}  circuit 0: failed, {error['message']}\n  circuit 1: done\n"
     assert run("group", "report", "fails", archive=made) == (short, "")
-    whole = f"\njob {failed[0][:12]}, circuit 0: ERROR\n  {error['type']}: {error['message']}\n"
+    whole = f"\njob fails/1, {failed[0][:12]}, circuit 0: ERROR\n  {error['type']}: {error['message']}\n"
     assert "Insufficient memory" in whole
     assert run("group", "report", "fails", "--detailed", archive=made) == (short + whole, "")
     assert run("group", "report", "vqe", "--detailed", archive=made)[0] == (
@@ -442,7 +442,7 @@ def test_on_a_terminal_there_is_a_bar_and_deleting_asks(lab):
     assert (code, out) == (0, "group later: 3 jobs, 3 circuits (3 done)\n  circuits 0-2: done\n")
     assert "100%" in shown and "3/3" in shown and "Successful: 3, Failed: 0" in shown
     code, out, shown = terminal("delete", "later", answer=b"n\n")
-    plan = "qarchive: group later is deleted, with 0 jobs not sent; 3 executed jobs stay (--jobs deletes all)\n"
+    plan = "qarchive: this deletes the group later, with 0 jobs not sent; 3 executed jobs stay (--jobs deletes all)\n"
     assert (
         (code, out) == (0, "") and f"{plan}Delete 1 group? [y/N]: " in shown and shown.endswith("qarchive: nothing is deleted\n")
     )
@@ -456,8 +456,8 @@ def test_on_a_terminal_there_is_a_bar_and_deleting_asks(lab):
 def test_delete_says_what_it_would_delete_and_leaves_what_was_executed(lab):
     plan, refusal = run("group", "delete", "vqe", "later", archive=lab, code=2)[1].splitlines()[:2], "qarchive: deleting 2 groups"
     assert plan == [
-        "qarchive: group vqe is deleted, with 0 jobs not sent; 4 executed jobs stay (--jobs deletes all)",
-        "qarchive: group later is deleted, with 3 jobs not sent",
+        "qarchive: this deletes the group vqe, with 0 jobs not sent; 4 executed jobs stay (--jobs deletes all)",
+        "qarchive: this deletes the group later, with 3 jobs not sent",
     ]
     assert refusal in run("group", "delete", "vqe", "later", "--jobs", archive=lab, code=2)[1]
     executed = [job for job, _ in jobs(lab, "vqe")]

@@ -135,7 +135,7 @@ def test_columns_yield_and_then_go_in_a_narrow_terminal(lab, columns):
     sent, _ = on_terminal("--archive", lab, "list", "--limit", 5, "--utc", columns=columns, NO_COLOR="1")
     lines = sent.splitlines()
     assert lines[0].split() == {
-        80: ["ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "SIZE", "NAMES"], 50: ["ID", "CREATED", "STATUS", "NAMES"],
+        80: ["ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "CIRCUITS", "NAMES"], 50: ["ID", "CREATED", "STATUS", "NAMES"],
         40: ["ID", "CREATED", "STATUS", "NAMES"],
     }[columns]  # fmt: skip
     assert len(lines) == 6 and (columns < 50 or max(map(len, lines)) <= columns)

@@ -96,8 +96,8 @@ def test_report_takes_the_filters_of_list(lab):
     (("report", "latest", "-o", "-", "--json"), 2, "-o - and --json: both go to stdout; give one of them"),
     (("report", "latest", "-o", "."), 2, ".: is a folder; name a file in it, such as page.html"),
     (("report", "latest", "-o", "/dev/null"), 2, "/dev/null: is no file; name a file, such as page.html"),
-    (("report", "latest", "-o", "none/page.html"), 6,
-     "cannot write none/page.html: No such file or directory; what was acknowledged before is safe"),
+    (("report", "latest", "-o", "none/page.html"), 2,
+     "none/page.html: is in a folder that is not there; make it: mkdir -p none"),
     (("report", "ffffffff", "-o", "p.html"), 3, "job 'ffffffff' is not in lab; `qarchive list` shows what there is"),
     (("report", "--tag", "x", "-o", "p.html"), 3, "a job with tag x is not in lab; `qarchive list` shows what there is"),
 ])  # fmt: skip

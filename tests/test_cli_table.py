@@ -125,8 +125,8 @@ def test_force_writes_over_a_file_and_a_failure_leaves_it_as_it_was(lab):
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(lab):
-    out, err = run("table", "-o", "nowhere/jobs.csv", code=6)
-    said = "cannot write nowhere/jobs.csv: No such file or directory; what was acknowledged before is safe"
+    out, err = run("table", "-o", "nowhere/jobs.csv", code=2)
+    said = "nowhere/jobs.csv: is in a folder that is not there; make it: mkdir -p nowhere"
     assert (out, err) == ("", f"qarchive: {said}\n")
 
 

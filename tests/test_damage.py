@@ -442,12 +442,28 @@ def test_a_path_that_is_a_file_is_no_archive(folder, make):
 
 
 @pytest.mark.parametrize("path", ["nothing", ".", "file/below"])
-def test_a_path_without_an_archive_says_how_to_make_one(folder, path):
+def test_a_path_without_an_archive_says_how_to_make_one(folder, path, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)  # where no other archive is
     (folder / "file").write_bytes(b"")
     with pytest.raises(NoArchive) as caught:
         Store.open(folder / path)
     where = folder / path
-    assert str(caught.value) == f"no archive at {where}; make one with `qarchive init {where}` or name another with --archive"
+    told = f"no archive at {where}; make one with `qarchive init {where}` or name another with --archive"
+    assert str(caught.value) == told
+
+
+def test_a_path_without_an_archive_says_where_there_is_one(folder, monkeypatch):
+    Store.create(folder / "lab").close()
+    Store.create(folder / "thesis" / ".qarchive").close()
+    inside = f"`qarchive --archive {folder / 'thesis' / '.qarchive'}`, or `export QARCHIVE={folder / 'thesis' / '.qarchive'}`"
+    for here, path, near in (
+        (folder, "nothing", "there is one at lab: `qarchive --archive lab`, or `export QARCHIVE=lab`"),
+        (folder / "lab", "thesis", f"there is one at {folder / 'thesis' / '.qarchive'}: {inside}"),
+    ):
+        monkeypatch.chdir(here)
+        with pytest.raises(NoArchive) as caught:
+            Store.open(folder / path)
+        assert str(caught.value) == f"no archive at {folder / path}; {near}; `qarchive init` makes one"
 
 
 # Folders that cannot be written
@@ -476,7 +492,7 @@ def test_an_archive_on_a_read_only_file_system_is_read_and_not_written(tiny, fol
     try:
         subprocess.run(["mount", "-o", "remount,ro,bind", str(place)], check=True)
         _assert_says(place, said)
-        _refuses(place, "the file system is read-only", "copy the archive to a place that can be written")
+        _refuses(place, "the file system is read-only", "choose a place that can be written")
     finally:
         subprocess.run(["umount", str(place)], check=True)
     assert _contents(root) == before
@@ -512,7 +528,7 @@ def test_an_archive_of_another_user_is_read_even_without_a_cache_of_ones_own(tin
             os.setgid(65534)
             os.setuid(65534)
         _assert_says(root, said)
-        _refuses(root, "permission denied", "ask its owner for write access, or copy the archive")
+        _refuses(root, "permission denied", "ask its owner for write access, or choose another place")
         tell("read")
 
     before = _contents(root)
@@ -565,7 +581,7 @@ def test_creating_an_archive_where_nothing_may_be_written_says_so(folder, monkey
         Store.create(folder / "lab")
     assert (
         str(caught.value)
-        == f"cannot write {folder / 'lab'}: permission denied; ask its owner for write access, or copy the archive"
+        == f"cannot write {folder / 'lab'}: permission denied; ask its owner for write access, or choose another place"
     )
 
 

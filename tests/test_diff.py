@@ -154,7 +154,10 @@ def test_another_circuit_is_another_input_and_another_result(lab):
 def test_noise_models_are_told_apart_by_their_digests(lab):
     found = compared(lab, "noisy", "noisier")
     one, other = (str(lab[1][name].config["options"]["noise_model"])[:12] for name in ("noisy", "noisier"))
-    assert Change("options.noise_model", f"blob {one}", f"blob {other}") in found.config.changes
+    assert (
+        Change("options.noise_model", f"noise model {one}", f"noise model {other}", "gate errors (h 1 of 1)")
+        in found.config.changes
+    )
     assert not compared(lab, "noisy", "noisy").config.changes
     assert compared(lab, "bell", "noisy").config.changes[-1].one is ABSENT
 
@@ -243,7 +246,7 @@ def test_atoms(lab):
 def test_circuits_that_cannot_be_told_apart_are_compared_as_a_whole(lab):
     found = compared(lab, "bound 0", "bound 1").input
     assert (found.differs, found.differing) == (True, None)
-    assert found.reason == ("compared as a whole (the input of this job: its circuits alone do not say what ran; give an index)")
+    assert found.reason == ("compared as a whole: its circuits alone do not say what ran")
 
 
 def test_a_level_is_refused_before_anything_is_read(lab):
@@ -372,7 +375,7 @@ def test_a_wanted_call_says_in_short_what_differs(lab):
         "provider: ibm, recorded aer", "backend: ibm_x, recorded aer_simulator",
     ]  # fmt: skip
     [line] = lines(lab, "bell", "noisy")
-    assert line.startswith("noise_model: not given, recorded blob ")
+    assert line.startswith("noise_model: not given, recorded noise model ")
     assert lines(lab, "noisy", "bell")[0].endswith(", not in the recording")
     assert lines(lab, "bound 0", "bound 1") == ["the input differs"]
     assert lines(lab, "bell", "bell", shots=5) == ["shots: 5, recorded 1000"]

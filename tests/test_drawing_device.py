@@ -34,12 +34,17 @@ def test_every_device_is_drawn_with_all_its_values(count, data):
     place = st.integers(0, max(0, count - 1))
     nodes = data.draw(st.dictionaries(place, values))
     edges = data.draw(st.dictionaries(st.tuples(place, place), values, max_size=20))
-    figure = device(range(count), [(0, 1)], nodes, edges, "a device")
+    used = data.draw(st.none() | st.lists(place | st.tuples(place, place), max_size=6))
+    figure = device(range(count), [(0, 1)], nodes, edges, "a device", dead=1.0, used=used)
     parsed = drawn(figure)
-    shapes = [*parsed.attributes("circle"), *(one for one in parsed.attributes("rect") if one.get("fill") != "none")]
+    legend = [one for one in parsed.attributes("circle") if one.get("fill", "").startswith("var(--muted")]
+    shapes = [
+        *(one for one in parsed.attributes("circle") if one not in legend),
+        *(one for one in parsed.attributes("rect") if one.get("fill") != "none"),
+    ]
     assert len(shapes) == count
     assert [row[0] for row in rows(figure)][:count] == [f"q{i}" for i in range(count)]
-    again = device(reversed(range(count)), [(0, 1)], nodes, dict(reversed(edges.items())), "a device")
+    again = device(reversed(range(count)), [(0, 1)], nodes, dict(reversed(edges.items())), "a device", dead=1.0, used=used)
     assert to_html(again.element()) == to_html(figure.element())
 
 
@@ -79,6 +84,37 @@ def test_a_value_far_beyond_the_others_has_a_mark_of_its_own_and_leaves_them_the
     assert len(parsed.attributes("circle")) == 11 and figure.note == "readout error: 1 above 0.02, each marked by a square."
     colours = {shape.get("fill") for shape in figure.drawing.iter("g")} - {None}
     assert len(colours) > 10
+
+
+def test_what_a_job_used_has_an_outline_and_a_column_and_the_worst_of_it_is_said():
+    couplings = [(0, 1), (1, 0), (1, 2), (2, 3)]
+    errors = {(0, 1): 0.003, (1, 0): 0.004, (1, 2): 0.002}
+    figure = device(range(4), couplings, {0: 0.01, 1: 0.02, 2: 0.03}, errors, "line", used=[0, 1, (1, 0), 3, (0, 3)])
+    parsed = drawn(figure)
+    assert figure.note == (
+        "Outlined: 3 qubits and 1 coupling that were used, at worst readout error 0.02 (q1) and two-qubit gate error 0.004 "
+        "(q0, q1). Pairs that were used and are not coupled: 1."
+    )
+    assert [row[0] for row in rows(figure) if row[-1] == "used"] == ["q0", "q1", "q3", "q0, q1", "q1, q0"]
+    assert "used by the job" in parsed.texts("text")
+    plain = device(range(4), couplings, {}, errors, "line")
+    assert {len(row) for row in rows(plain)} == {3} and "used by the job" not in drawn(plain).texts("text")
+    none = device(range(4), couplings, {}, errors, "line", used=[])
+    assert none.note == "Outlined: 0 qubits and 0 couplings that were used." and {row[-1] for row in rows(none)} == {""}
+
+
+def test_what_does_not_work_is_crossed_out_and_no_part_of_the_scale():
+    values = {i: 0.01 + i / 1000 for i in range(8)}
+    figure = device(range(9), [(0, 1), (1, 2)], values | {8: 1.0}, {(0, 1): 1.0, (1, 2): 0.01}, "dead", dead=1.0)
+    parsed = drawn(figure)
+    assert figure.note == "readout error of 1: q8, crossed out. two-qubit gate error of 1: q0, q1, crossed out."
+    assert "readout error or two-qubit gate error of 1: does not work" in parsed.texts("text") and "0.017" in parsed.texts("text")
+    assert ["q8", "readout error", "1"] in rows(figure)
+
+
+def test_a_scale_that_is_logarithmic_says_so():
+    texts = drawn(device(range(3), [(0, 1)], {0: 0.01, 1: 0.2, 2: 0.05}, {(0, 1): 0.01}, "log")).texts("text")
+    assert "readout error (circles, log scale)" in texts and "two-qubit gate error (lines)" in texts
 
 
 @given(
@@ -126,6 +162,25 @@ def test_of_a_register_in_space_the_third_coordinate_is_in_the_table():
     drawn(figure)
     assert rows(figure) == [["a", "0", "0", "1"], ["b", "6", "0", "2.5"]]
     assert figure.note == "The closest two are 6 µm apart as drawn. Seen along z, which is in the table."
+
+
+def test_atoms_in_space_that_would_hide_each_other_are_seen_from_elsewhere():
+    column = register({"a": (0, 0, 0), "b": (0, 0, 6), "c": (0, 0, 12)}, "column")
+    assert column.note == "The closest two are 6 µm apart as drawn. Seen along y, which is in the table."
+    assert len(set(circles(column))) == 3
+    cube = register({f"{x}{y}{z}": (6 * x, 6 * y, 6 * z) for x in (0, 1) for y in (0, 1) for z in (0, 1)}, "cube")
+    assert cube.note == "Seen at a slant: lengths along z are not to scale; the table has them."
+    assert len(set(circles(cube))) == 8 and "111: 6, 6, 6 µm" in drawn(cube).texts("title")
+    one_point = register({"a": (1, 1, 1), "b": (1, 1, 1)}, "one point")
+    assert one_point.note == "Seen along z, which is in the table."
+    drawn(one_point)
+
+
+@given(st.dictionaries(st.text(max_size=8), st.tuples(st.floats(), st.floats(), st.floats()), max_size=8))
+def test_every_register_in_space_is_drawn(positions):
+    figure = register(positions, "atoms")
+    drawn(figure)
+    assert len(rows(figure)) == len(positions)
 
 
 @given(st.dictionaries(st.text(max_size=8), st.tuples(st.floats(), st.floats()), max_size=8))

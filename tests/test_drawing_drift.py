@@ -73,6 +73,18 @@ def test_a_range_of_many_tens_is_logarithmic_and_the_note_says_so():
     assert {"0.001", "0.01"} <= set(drawn(figure).texts("text"))
 
 
+def test_the_axis_says_what_it_shows_and_in_which_unit():
+    def texts(series, *words):
+        return drawn(drift(series, "axis", *words)).texts("text")
+
+    times = texts({"T1": [(after(0), 120e-6), (after(1), 150e-6)]}, "s", "", "median time")
+    assert "median time (µs)" in times and "120" in times and "UTC" in times
+    assert "median error" in texts({"cx": [(after(0), 0.1), (after(1), 0.2)]}, "", "", "median error")
+    assert "median error, log scale" in texts({"cx": [(after(0), 0.001), (after(1), 0.2)]}, "", "", "median error")
+    mixed = texts({"T1": [(after(0), 1e-6), (after(1), 1.0)]}, "s", "", "median time")
+    assert "median time, log scale" in mixed and {"1 µs", "1 s"} <= set(mixed)
+
+
 def test_of_more_lines_than_can_be_told_apart_the_first_are_drawn():
     figure = drift({f"line {i}": [(after(0), i), (after(1), i)] for i in range(9)}, "many")
     assert len(paths(figure)) == 7 and figure.note == "Times are in UTC. The first 7 of 9 lines are drawn."

@@ -90,13 +90,16 @@ def lab(here, monkeypatch):
     return here
 
 
-def test_one_line_more_and_what_is_read_tomorrow(here):
+def test_one_line_more_and_what_is_read_tomorrow(here, monkeypatch):
     write, read = examples("One line more", "python")
     python(write)
     [counts] = re.findall(r"job\.counts\(\)  # (\{.*?\});", read)
     said = python(read + "print(job.counts())\nprint(type(job.result()), job.input.name, job.gaps)\n")
     assert ast.literal_eval(said.splitlines()[0]) == ast.literal_eval(counts)
     assert said.splitlines()[1] == "<class 'qiskit.result.result.Result'> bell []"
+    monkeypatch.setenv("QARCHIVE", "lab")
+    told = shell("One line more")
+    assert " bell\n" in told["qarchive list"] and told["qarchive result latest"].splitlines()[-1].split()[-1] != "0"
 
 
 @pytest.mark.filterwarnings("ignore:The SamplerV2 class is deprecated")

@@ -587,7 +587,7 @@ def test_a_share_that_is_read_only_says_so(folder, monkeypatch):
     monkeypatch.setattr("qarchive.remotes.folder.disk.create", read_only)
     with pytest.raises(CannotWrite) as error:
         one.push()
-    assert str(error.value).endswith("the file system is read-only; copy the archive to a place that can be written")
+    assert str(error.value).endswith("the file system is read-only; choose a place that can be written")
 
 
 def test_a_disk_without_links_is_written_all_the_same(folder, monkeypatch):

@@ -194,6 +194,14 @@ def test_headings_come_in_order(lab):
     assert all(later - earlier <= 1 for earlier, later in zip(levels, levels[1:]))
 
 
+def test_how_the_backend_was_set_is_said(lab):
+    page = page_of(lab, named(lab, "too large"))
+    said = dict(zip([text for tag, text in page.texts if tag == "dt"], [text for tag, text in page.texts if tag == "dd"]))
+    assert "Options that differ from the defaults of its class:" in page.said("p")
+    assert {"method", "max_memory_mb", "max_parallel_threads"} <= said.keys() and "statevector" in page.said("code")
+    assert "noise" not in said
+
+
 def test_a_photonic_job_shows_its_modes(tmp_path):
     with QuandelaServer(seed=3) as server, qarchive.open(tmp_path / "lab") as archive:
         processor = server.remote_processor("qpu:belenos")
@@ -213,6 +221,7 @@ def test_a_job_on_atoms_shows_its_register(tmp_path):
         archive.wrap(QutipBackendV2(adiabatic(), config=EmulationConfig(observables=[BitStrings(num_shots=50)]))).run()
         page = page_of(archive, archive.job("latest"))
     assert "Register of 3 atoms" in page.said("figcaption") and "middle" in page.said("td")
+    assert {"no noise", "DigitalAnalogDevice"} <= {text for tag, text in page.texts if tag == "code"}
 
 
 def test_notes_and_later_tags_are_shown(lab):
@@ -261,6 +270,13 @@ def test_a_job_of_a_provider_that_is_not_installed_has_a_page(store):
 def test_parts_that_are_empty_are_left_out():
     assert "".join(facts([("one", ""), ("two", None), ("three", "3")]).itertext()) == "three3"
     assert Reader().section("Title", "title", lambda: [None]) is None
+
+
+def test_what_a_job_cost_is_said_with_its_units():
+    class Charged:
+        usage, get = {"quantum_seconds": 3, "seconds": 4.25, "credits": 7, "more": {"duration_s": 0.1 + 0.2}}, None
+
+    assert jobs._usage(Charged) == "quantum 3 s, 4.25 s, credits 7, more.duration 0.3 s"
 
 
 @pytest.mark.parametrize("number, text", [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (123_456, "123 kB"), (5e12, "5.0 TB")])

@@ -71,7 +71,8 @@ def test_parquet_says_what_the_archive_says(archive):
         if column.name == "created":
             assert found["created"].cast("int64").to_pylist() == [moment.ns for moment in expected]
         else:
-            assert columns[column.name] == [list(each) if type(each) is tuple else each for each in expected]
+            plain = [list(each) if type(each) is tuple else each for each in expected]
+            assert columns[column.name] == [None if each == "" else each for each in plain]
     assert [json.loads(text) for text in columns["params"]] == [job.labels.get("params", {}) for job in jobs]
 
 
@@ -114,7 +115,8 @@ def test_any_text_comes_back_from_csv_without_its_apostrophe(texts):
 def test_a_line_of_json_is_a_job_as_it_is_listed(archive):
     lines = [json.loads(line) for line in written("jsonl", archive.jobs()).decode("ascii").splitlines()]
     for line, job in zip(lines, archive.jobs(), strict=True):
-        expected = {name: getattr(job.row, name) for name in Row.__slots__} | {"created": str(job.row.created)}
+        expected = {name: getattr(job.row, name) for name in Row.__slots__}
+        expected |= {"created": str(job.row.created), "error": job.row.error or None}
         assert line == {"schema": "qarchive/job/1", **json.loads(json.dumps(expected))}
     assert list(lines[0]) == ["schema", *(column.name for column in tabular.COLUMNS)]
 

@@ -8,7 +8,7 @@ from .shell import Later, Shell
 _ARCHIVE = """The folder of the archive. Default: $QARCHIVE, the nearest .qarchive/ in this folder or one above, the one that
 `qarchive config` names, a folder for your user's data."""
 _COMPLETION = """Shell completion: put `eval "$(_QARCHIVE_COMPLETE=bash_source qarchive)"` into ~/.bashrc; there are also
-zsh_source and fish_source."""
+zsh_source (after `autoload -U compinit; compinit`) and fish_source."""
 
 
 @click.group(cls=Shell, invoke_without_command=True, epilog=_COMPLETION, context_settings={"help_option_names": ["-h", "--help"]})

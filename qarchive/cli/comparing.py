@@ -15,7 +15,7 @@ from ..bundles.reading import begins_as_bundle
 from ..comparing import bundles, settings
 from ..comparing import jobs as comparing
 from ..comparing.inputs import places
-from ..comparing.two_sample import EQUAL, INCONCLUSIVE, VERDICTS, Test
+from ..comparing.two_sample import EQUAL, INCONCLUSIVE, WORDS, Test
 from ..errors import BadInput, NotAnswered
 from ..job import Job
 from ..json_forms import to_json
@@ -38,6 +38,8 @@ _PAIRED = {
     bundles.ALONE: "of what each holds alone",
 }
 
+_WEIGHTS = tuple(WORDS.values())  # of verdicts: what weighs more stands later
+
 _level = click.option(
     "--level", type=click.FloatRange(0, 1, min_open=True, max_open=True), metavar="P", default=comparing.LEVEL, show_default=True,
     help="How often results of one distribution may be called different.",
@@ -54,8 +56,9 @@ _level = click.option(
 def diff(ctx: click.Context, one: str, other: str, level: float, only: tuple[str, ...], as_json: bool) -> None:
     """Compare two jobs, or the jobs of two bundles.
 
-    Results of A and B are compared by two-sample tests at a level, for all tests together: "equal", "same" (not told apart),
-    "differ", or "inconclusive" where the data are too sparse or have no standard errors. Ids, dates and durations do not count.
+    Results of A and B are compared by two-sample tests at a level, for all tests together: "equal", "no difference
+    found" ("same" with --json), "differ", or "inconclusive" where the data are too sparse or have no standard errors. Ids, dates
+    and durations do not count.
 
     Of two bundles (files that end in .qar) jobs are paired by their ids, and of the others those of the same input,
     configuration and backend, in their order. What differs in each pair is shown, and which jobs only one has (--json: schema
@@ -237,10 +240,7 @@ def _show_pairs(found: bundles.BundlesDiff) -> None:
 
 
 def _show(section: comparing.Section) -> None:
-    word = "differs" if section.differs else "cannot be compared" if section.reason else "same"
-    if isinstance(section, comparing.Result) and section.verdict is not None:
-        word = f"{section.verdict} (level {section.level:g})"
-    output.write(output.heading(f"{section.name}: {word}"))
+    output.write(output.heading(f"{section.name}: {section.told}"))
     if section.reason:
         output.write(f"  {clean(section.reason)}")
     if isinstance(section, comparing.Input):
@@ -248,6 +248,9 @@ def _show(section: comparing.Section) -> None:
     elif isinstance(section, comparing.Settings):
         rows = [(clean(change.path), *map(_side, (change.one, change.other))) for change in section.changes]
         _table(("SETTING", "A", "B"), rows, yielding=(1, 2))
+        for change in section.changes[:_ROWS]:
+            if change.note:
+                output.write(f"  {clean(change.path)} differs in {clean(change.note)}")
     elif isinstance(section, comparing.Calibrated):
         _calibrated(section)
     elif isinstance(section, comparing.Result):
@@ -299,12 +302,12 @@ def _result(section: comparing.Result) -> None:
     for circuit in section.circuits:
         for name, test in circuit.tests.items():
             pooled = f"{test.pooled:.1%}" if test.pooled else ""
-            rows.append((str(circuit.index), clean(name), test.verdict, _number(test.p), _number(test.distance), pooled))
+            rows.append((str(circuit.index), clean(name), WORDS[test.verdict], _number(test.p), _number(test.distance), pooled))
             if test.verdict == INCONCLUSIVE or (test.reason and test.verdict != EQUAL):
                 notes.append(f"circuit {circuit.index}, {clean(name)}: {clean(test.reason)}")
         if circuit.reason:
             notes.append(f"circuit {circuit.index}: {clean(circuit.reason)}")
-    rows.sort(key=lambda row: -VERDICTS.index(row[2]))
+    rows.sort(key=lambda row: -_WEIGHTS.index(row[2]))
     _table(("CIRCUIT", "WHAT", "VERDICT", "P", "DISTANCE", "POOLED"), rows, right=(3, 4, 5))
     for line in notes[:_ROWS]:
         output.write(f"  {line}")
@@ -351,7 +354,8 @@ def _pair_json(pair: bundles.Pair) -> dict[str, Any]:
 def _change_json(change: settings.Change) -> dict[str, Any]:
     """A side that does not have the setting is left out."""
     sides = {"one": change.one, "other": change.other}
-    return {"path": change.path} | {name: to_json(value) for name, value in sides.items() if value is not settings.ABSENT}
+    note = {"note": change.note} if change.note else {}
+    return {"path": change.path} | note | {name: to_json(value) for name, value in sides.items() if value is not settings.ABSENT}
 
 
 def _test_json(test: Test) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from ..json_forms import to_json
 from ..printable import clean, clean_lines
 from ..values import Timestamp
 from . import output
+from .listing import clock, utc_option
 from .naming import circuits, complete_group, find, group_argument, span
 from .reading import Moment, Status, row_json, row_text
 from .shell import Commands, Later, json_option, opened
@@ -50,12 +51,13 @@ def group(ctx: click.Context, as_json: bool) -> None:
 
 @click.command("list")
 @_limit
+@utc_option
 @json_option("group-list")
 @click.pass_obj
-def list_groups(where: str | None, limit: int, as_json: bool) -> None:
+def list_groups(where: str | None, limit: int, utc: bool, as_json: bool) -> None:
     """List groups, the newest first.
 
-    How many jobs and circuits each has, how far they are, when the first job was added (UTC), and on which backends they run.
+    How many jobs and circuits each has, how far they are, when the first job was added, and on which backends they run.
     Where two groups have one name, ids are shown, and the archives in which they were made.
 
     \b
@@ -79,12 +81,13 @@ def list_groups(where: str | None, limit: int, as_json: bool) -> None:
     before = ("ID", "MADE IN") if double else ()
     places = range(len(before), len(before) + 6)
     table = output.Table((*before, "NAME", "JOBS", "CIRCUITS", "STATE", "CREATED", "BACKENDS"),
-                         right=(places[1], places[2]), yielding=(places[5], places[0], places[3]))  # fmt: skip
-    rows = []
+                         right=(places[1], places[2]), yielding=(places[5], places[0]),
+                         dropping=(places[5], places[4], places[2]))  # fmt: skip
+    rows, when = [], clock(utc)
     for moment, report, made_in in shown:
         told = (report.id[:12], "here" if made_in == here else f"archive {made_in[:8]}") if double else ()
         rows.append((*told, clean(report.name), f"{report.jobs:,}", f"{report.circuits:,}", _state(report),
-                     output.minute(Timestamp.of(moment)) if moment else "-",
+                     when(Timestamp.of(moment)) if moment else "-",
                      clean(", ".join(_backends(report))) or "-"))  # fmt: skip
     table.write(rows)
     if len(shown) < len(created):
@@ -111,7 +114,7 @@ def show(where: str | None, name: str, limit: int, status: str | None, as_json: 
         group = find(archive, name)
         report = group.report()
         found = _jobs(group, None if status is None else {status})
-        rows = ((job.row, first, last) for job, first, last in islice(found, limit or None))
+        rows = ((job.row, first, last) for job, _, first, last in islice(found, limit or None))
         total = report.jobs if status is None else report.statuses.get(status, 0)
         if as_json:
             jobs = [row_json(row) | {"circuits": [first, last]} for row, first, last in rows]
@@ -175,16 +178,18 @@ def report(where: str | None, name: str, detailed: bool, as_json: bool) -> None:
     """
     with opened(where) as archive:
         group = find(archive, name)
-        failed = [(job, first, last, job.error or {}) for job, first, last in _jobs(group, FAILED | {"REFUSED"})]
+        failed = [(job, number, first, last, job.error or {})
+                  for job, number, first, last in _jobs(group, FAILED | {"REFUSED"})]  # fmt: skip
         found = group.report()
     if as_json:
         failures = [{"job": job.id, "circuits": [first, last], "status": job.status, "error": to_json(error)}
-                    for job, first, last, error in failed] if detailed else None  # fmt: skip
+                    for job, _, first, last, error in failed] if detailed else None  # fmt: skip
         show_report("group-report", found, as_json=True, **({"failures": failures} if detailed else {}))
         return
     show_report("group-report", found, as_json=False)
-    for job, first, last, error in failed if detailed else ():
-        output.write(f"\n{output.heading(f'job {job.id[:12]}')}, {circuits(first, last)}: {output.paint_status(job.status)}")
+    for job, number, first, last, error in failed if detailed else ():
+        heading = output.heading(f"job {clean(found.name)}/{number}")
+        output.write(f"\n{heading}, {job.id[:12]}, {circuits(first, last)}: {output.paint_status(job.status)}")
         text = ": ".join(filter(None, (str(error.get("type", "")), str(error.get("message", ""))))) or "no reason is known"
         output.write("\n".join(f"  {line}" for line in clean_lines(text).splitlines()))
 
@@ -247,11 +252,11 @@ def judge(ctx: click.Context, found: Report, accepted: Iterable[str] = ("DONE",)
 
 
 def _jobs(group: Group, statuses: Iterable[str] | None) -> Any:
-    """(job, its first circuit, its last) of the jobs with these statuses, in order."""
+    """(job, its number in the group, its first circuit, its last) of the jobs with these statuses, in order."""
     first = 0
-    for job, member in zip(group, group.members()):
+    for number, (job, member) in enumerate(zip(group, group.members()), 1):
         if statuses is None or member.status in statuses:
-            yield job, first, first + member.size - 1
+            yield job, number, first, first + member.size - 1
         first += member.size
 
 
@@ -288,7 +293,7 @@ def _agreed(chosen: list[Group], jobs: bool) -> bool:
         unsent, all_jobs = statuses.get("PREPARED", 0), sum(statuses.values())
         with_it = output.count(all_jobs, "job") if jobs else f"{output.count(unsent, 'job')} not sent"
         stay = f"; {output.count(all_jobs - unsent, 'executed job')} stay (--jobs deletes all)"
-        output.note(f"group {group.name} is deleted, with {with_it}{stay if all_jobs > unsent and not jobs else ''}")
+        output.note(f"this deletes the group {group.name}, with {with_it}{stay if all_jobs > unsent and not jobs else ''}")
     if sys.stdin is None or not sys.stdin.isatty():
         raise BadInput(f"deleting {what}", "nobody can be asked here, and nothing is deleted", "give --yes")
     return click.confirm(f"Delete {what}?", err=True)

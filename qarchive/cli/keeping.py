@@ -6,6 +6,7 @@ import click
 
 from .. import config as settings
 from ..archive import open as open_archive
+from ..check import HARMLESS
 from ..errors import BadInput
 from ..identity import MARKER
 from ..pack import SEAL_SIZE
@@ -85,7 +86,7 @@ def verify(ctx: click.Context, references: tuple[str, ...], deep: bool, allowed_
                         findings=found)  # fmt: skip
     else:
         for finding in report.findings:
-            label = output.paint(finding.kind, fg="yellow" if finding.kind in ("tail", "withheld") else "red")
+            label = output.paint(finding.kind, fg="yellow" if finding.kind in HARMLESS else "red")
             output.write(f"{label}: {clean(finding.where)}: {clean(finding.detail)}")
         verdict = "damaged" if report.damaged else "no damage" if deep else "no damage found; --deep also checks every blob"
         contents = [

@@ -4,14 +4,16 @@ import click
 
 from ..errors import BadInput
 from . import output
+from .listing import tag_named
 from .naming import complete_reference
 from .shell import json_option, opened
 
 
 @click.command()
 @click.argument("references", metavar="REF...", nargs=-1, required=True, shell_complete=complete_reference)
-@click.option("--add", multiple=True, metavar="TAG", help="Give the jobs this tag. May be given again.")
-@click.option("--remove", multiple=True, metavar="TAG", help="Take this tag away from the jobs. May be given again.")
+@click.option("--add", multiple=True, metavar="TAG", callback=tag_named, help="Give the jobs this tag. May be given again.")
+@click.option("--remove", multiple=True, metavar="TAG", callback=tag_named,
+              help="Take this tag away from the jobs. May be given again.")  # fmt: skip
 @json_option("tag")
 @click.pass_obj
 def tag(where: str | None, references: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
@@ -35,7 +37,7 @@ def tag(where: str | None, references: tuple[str, ...], add: tuple[str, ...], re
 
 
 @click.command()
-@click.argument("references", metavar="REF...", nargs=-1, required=True, shell_complete=complete_reference)
+@click.argument("references", metavar="REF...", nargs=-1, shell_complete=complete_reference)
 @click.argument("text")
 @click.option("--author", metavar="NAME", help="Who says so. Default: the setting author, if there is one.")
 @json_option("note")
@@ -49,6 +51,8 @@ def note(where: str | None, references: tuple[str, ...], text: str, author: str 
     \b
     Example: qarchive note latest "the fridge was warm" --author "Curie, Marie"
     """
+    if not references:
+        raise BadInput("a note", "needs a job and a text", 'say `qarchive note REF "TEXT"`')
     with opened(where) as archive:
         jobs = archive.note(references, text, author)
     if as_json:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ from .. import model
 from ..archive import Archive
 from ..errors import BadInput
 from ..library import Jobs
+from ..query import PATTERN
 from . import output
 from .naming import complete_group
 from .reading import Moment, Status, row_json, row_text
@@ -18,13 +20,21 @@ from .shell import json_option, opened
 _PAGE = 200
 _COUNTED = 100_000  # jobs that are counted for people
 _SINCE = "Only jobs made at this time or later: 2026-11-21, 2026-11-21T08:00 (UTC), or 7d (ago; m h d w)."
+_NAMED = ("provider", "backend", "group", "tag")  # filters by a name that is known here or not
+
+
+def tag_named(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """A tag, or several, without the # that listings show before each."""
+    return tuple(each.removeprefix("#") for each in value) if isinstance(value, tuple) else value and value.removeprefix("#")
+
+
 _FILTERS = (
     click.option("--provider", help="Only jobs of this provider, such as aer."),
     click.option("--backend", help="Only jobs on the backend of this name; * and ? stand for any text, any character."),
     click.option("--status", type=Status(model.STATUSES), metavar="STATUS",
                  help=f"Only jobs in this state: {', '.join(model.STATUSES)}."),
     click.option("--kind", type=click.Choice(("simulator", "qpu", "local", "mock")), help="Only jobs on backends of this kind."),
-    click.option("--tag", help="Only jobs with this tag."),
+    click.option("--tag", help="Only jobs with this tag.", callback=tag_named),
     click.option("--group", help="Only jobs of this group.", shell_complete=complete_group),
     click.option("--name", metavar="TEXT", help="Only jobs with a circuit whose name has this text in it, in any case."),
     click.option("--since", type=Moment(), help=_SINCE),
@@ -38,6 +48,12 @@ def filter_options(command: Callable) -> Callable:
     for option in reversed(_FILTERS):
         command = option(command)
     return command
+
+
+def job_table() -> output.Table:
+    """For rows of jobs as `row_text` makes them."""
+    return output.Table(("ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "CIRCUITS", "NAMES"), right=(4, 5), yielding=(6, 3),
+                        dropping=(5, 4, 3), middle=(3,))  # fmt: skip
 
 
 def clock(utc: bool) -> Callable:
@@ -81,8 +97,7 @@ def list_jobs(where: str | None, limit: int, utc: bool, jsonl: bool, as_json: bo
 
 def _show(archive: Archive, jobs: Jobs, filters: dict[str, Any], limit: int, when: Callable) -> None:
     shown = 0
-    table = output.Table(("ID", "CREATED", "STATUS", "BACKEND", "SHOTS", "SIZE", "NAMES"), right=(4, 5), yielding=(6, 3),
-                         dropping=(5, 4, 3))  # fmt: skip
+    table = job_table()
 
     def texts() -> Iterator[str]:
         nonlocal shown
@@ -93,13 +108,23 @@ def _show(archive: Archive, jobs: Jobs, filters: dict[str, Any], limit: int, whe
     output.pages(texts())
     total = _total(archive, filters, limit, shown, _COUNTED)
     if not total:
-        filtered = any(value is not None for name, value in filters.items() if name != "order")
-        hint = " fits" if filtered else " yet; `qarchive run FILE` adds one, and so does a wrapped backend"
+        filtered = {name: value for name, value in filters.items() if value is not None and name != "order"}
+        hint = f" fits{_strange(archive, filtered)}" if filtered else (
+            " yet; `qarchive run FILE` adds one, and so does a wrapped backend")  # fmt: skip
         hint = "; whoever exported it left out what a remote holds" if archive.path.is_file() and not filtered else hint
         output.note(f"no job in {archive.path}{hint}")
     elif shown < total:
         more = "more than " if total == _COUNTED else ""
         output.note(f"{shown:,} of {more}{total:,} jobs; --limit 0 shows all")
+
+
+def _strange(archive: Archive, filters: dict[str, Any]) -> str:
+    """What is said of filters whose value nothing here has."""
+    for filter, value in filters.items():
+        if filter in _NAMED and value not in (names := archive.names(filter)) and not PATTERN.intersection(value):
+            near = get_close_matches(value, names, 1)
+            return f"; no {filter} is called {value!r}" + (f", did you mean {near[0]!r}?" if near else "")
+    return ""
 
 
 def _total(archive: Archive, filters: dict[str, Any], limit: int, shown: int, most: int | None = None) -> int:

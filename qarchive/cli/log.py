@@ -35,7 +35,8 @@ def log(where: str | None, references: tuple[str, ...], limit: int, utc: bool, a
     """
     with opened(where) as archive:
         events = _events(archive, references, {name: value for name, value in filters.items() if value is not None}, limit)
-        names = {group.id: group.name for group in archive.groups()} if any(event.is_group for event in events) else {}
+        groups = archive._store.index.groups() if any(event.is_group for event in events) else []  # removed ones, too
+        names = {group.id.hex(): group.name for group in groups}
     if as_json:
         found = [{"created": str(event.created), "group" if event.is_group else "job": event.subject, "event": event.what,
                   "detail": event.detail, "record": event.record} for event in events]  # fmt: skip

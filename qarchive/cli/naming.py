@@ -48,9 +48,9 @@ def complete_group(ctx: click.Context, param: click.Parameter, incomplete: str) 
     except QArchiveError:
         return []
     known = Counter(group.name for group in groups)
-    words = [group.name if known[group.name] == 1 and re.fullmatch(r"[\w.:/@+-]+", group.name) else group.id[:12]
+    words = [(group.name, group.name if known[group.name] == 1 and re.fullmatch(r"[\w.:/@+-]+", group.name) else group.id[:12])
              for group in groups]  # fmt: skip
-    return [word for word in words if word.startswith(incomplete)][:_COMPLETED]
+    return [word for name, word in words if word.startswith(incomplete) or name.startswith(incomplete)][:_COMPLETED]
 
 
 def complete_reference(ctx: click.Context, param: click.Parameter, incomplete: str) -> "list[CompletionItem]":

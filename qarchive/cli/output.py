@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 import time
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
@@ -106,34 +107,41 @@ def second(moment: Timestamp) -> str:
     return f"{str(moment)[:19]}Z"
 
 
+_NARROW = ("Mn", "Me", "Cf")  # the categories of marks on other characters, and of joiners
+
+
 def width(text: str) -> int:
     """Columns that a text takes in a terminal."""
     if text.isascii():
         return len(text)
-    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+    return sum(0 if unicodedata.category(c) in _NARROW else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
 
 
-def cut(text: str, columns: int) -> str:
-    """Text that takes at most so many columns of a terminal, with an ellipsis where its end is left out."""
+def cut(text: str, columns: int, middle: bool = False) -> str:
+    """Text that takes at most so many columns of a terminal, with an ellipsis where its end, or its middle, is left out."""
     if width(text) <= columns:
         return text
     ellipsis = "…" if encoding().lower().startswith("utf") else "..."
-    while text and width(text) > columns - len(ellipsis):
+    end = ""
+    while middle and width(end) < (columns - len(ellipsis)) // 2:
+        text, end = text[:-1], text[-1] + end
+    while text and width(text) + width(end) > columns - len(ellipsis):
         text = text[:-1]
-    return text.rstrip() + ellipsis
+    return text.rstrip() + ellipsis + end.lstrip()
 
 
 class Table:
     """Rows under a header. Columns are as wide as the rows of the first batch need.
 
-    `right` are the columns of numbers; `yielding` are those that are cut, the widest first, where a terminal is too narrow, and
-    `dropping` those that are left out, in this order, where that is not enough. In a pipe nothing is cut.
+    `right` are the columns of numbers; `yielding` are those that are cut, the widest first, where a terminal is too narrow, those
+    of `middle` in their middle, and `dropping` those that are left out, in this order, where that is not enough. With `wrapping`
+    the last column goes on in further lines. In a pipe nothing is cut.
     """
 
     def __init__(self, header: Sequence[str], right: Iterable[int] = (), yielding: Sequence[int] = (), indent: str = "",
-                 dropping: Sequence[int] = ()):  # fmt: skip
+                 dropping: Sequence[int] = (), middle: Iterable[int] = (), wrapping: bool = False):  # fmt: skip
         self.header, self.right, self.yielding, self.indent = header, frozenset(right), yielding, indent
-        self.dropping = dropping
+        self.dropping, self.middle, self.wrapping = dropping, frozenset(middle), wrapping
         self._widths: list[int] | None = None
         self._left_out: set[int] = set()
 
@@ -163,7 +171,7 @@ class Table:
                 self._left_out.add(column)
                 if excess <= 0:
                     break
-            for column in self.yielding:
+            for column in (column for column in self.yielding if column not in self._left_out):
                 more = min(-excess, max(map(width, (row[column] for row in rows))) - widths[column])
                 if more > 0:
                     widths[column] += more
@@ -171,13 +179,21 @@ class Table:
         return widths
 
     def _line(self, row, status=None) -> str:
-        cells = []
+        cells, plain = [], []
         for column, (text, columns) in enumerate(zip(row, self._widths)):
             if column in self._left_out:
                 continue
-            text = cut(text, columns) if on_terminal() and column in self.yielding else text
+            more: list[str] = []
+            if on_terminal() and self.wrapping and column == len(row) - 1:
+                text, *more = textwrap.wrap(text, max(columns, 1)) or [""]
+            elif on_terminal() and column in self.yielding:
+                text = cut(text, columns, column in self.middle)
             padding = " " * (columns - width(text))
             cell = padding + text if column in self.right else text + padding
+            if more:
+                begin = " " * sum(width(each) + len(_GAP) for each in plain)
+                cell = f"\n{self.indent}{begin}".join([cell.rstrip(), *more])
+            plain.append(cell)
             cells.append(paint_status(cell) if column == status else cell)
         return self.indent + _GAP.join(cells).rstrip()
 

@@ -80,7 +80,7 @@ def audit(where: str | None, reference: str, as_json: bool) -> None:
     if as_json:
         output.document("audit", job=job.id, items=[_item_json(item) for item in items])
         return
-    table = output.Table(("", "WHAT", "STATE", "WHY"), right=(0,), yielding=(3,))
+    table = output.Table(("", "WHAT", "STATE", "WHY"), right=(0,), yielding=(3, 1), wrapping=True)
     rows = [(str(item.number), item.what, item.state, clean(item.why)) for item in items]
     table.write(rows)
     tally = Counter(item.state for item in items)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .. import codec
+from .. import codec, readable
 from ..calibration import Calibration
 from ..chronicle import told
 from ..errors import BadInput, MissingExtra, NotFinished, QArchiveError
@@ -51,6 +51,9 @@ class Status(click.Choice):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         return super().convert(value.upper(), param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list:
+        return super().shell_complete(ctx, param, incomplete.upper())
 
 
 @click.command()
@@ -183,13 +186,14 @@ def row_text(row: Any, when: Callable[[Timestamp], str] = output.minute) -> tupl
     """The cells of a job in the table of `list`."""
     names = ", ".join(row.names) + (", ..." if row.names and row.size > len(row.names) else "")
     shots = "-" if row.shots is None else str(row.shots)
-    labels = [names, f"[{row.group}]" if row.group else "", *(f"#{tag}" for tag in row.tags)]
+    labels = [names, f"[{row.group}]" if row.group else "", *(f'#"{tag}"' if " " in tag else f"#{tag}" for tag in row.tags)]
     return (row.id[:12], when(row.created), clean(row.status), clean(f"{row.provider}:{row.backend}"),
             shots, str(row.size), clean(" ".join(filter(None, labels))))  # fmt: skip
 
 
 def row_json(row: Any) -> dict[str, Any]:
-    return {name: getattr(row, name) for name in row.__slots__} | {"created": str(row.created)}
+    """The fields of a job as listings print them: qarchive/job/1."""
+    return {name: getattr(row, name) for name in row.__slots__} | {"created": str(row.created), "error": row.error or None}
 
 
 class _Reader:
@@ -242,12 +246,14 @@ def _show_text(job: Job, read: _Reader, place: Place | None) -> None:
     origin = job.origin
     shown = ", ".join(names[:5]) + (f", ... {len(names) - 5:,} more" if len(names) > 5 else "")
     params = ", ".join(f"{name} = {to_text(value)}" for name, value in labels.get("params", {}).items())
+    changed = read(lambda: readable.changed(job.backend_snapshot, job.get)) or ()
     output.pairs([
         ("job", job.id),
         ("status", output.paint_status(clean(job.status))),
         ("created", output.second(row.created)),
         ("ended", output.second(ended) + took if ended else ""),
         ("backend", clean(f"{row.provider}:{row.backend} ({row.kind})")),
+        ("set to", ", ".join(f"{name} = {text}" for name, text in changed)),
         ("provider job", clean(job.provider_job or "")),
         ("origin", "" if origin is None else f"archive {origin}" if origin else "another archive"),
         ("circuits", f"{row.size}" + (f": {clean(shown)}" if shown else "")),

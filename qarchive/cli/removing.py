@@ -5,11 +5,13 @@ from typing import Any
 
 import click
 
+from ..archive import Archive
 from ..curating import Removal
 from ..errors import BadInput
 from ..printable import clean
 from . import output
-from .listing import filter_options
+from .listing import filter_options, job_table
+from .reading import row_text
 from .shell import complete_job, json_option, opened
 
 _SHOWN = 10  # jobs, and groups, that are named
@@ -39,7 +41,8 @@ def remove(where: str | None, references: tuple[str, ...], undo: bool, dry_run: 
         return
     with opened(where) as archive:
         found = archive.remove(references, **filters, dry_run=True)
-        removed = not dry_run and (yes or _agreed(found))
+        told = _told(archive, found)
+        removed = not dry_run and (yes or _agreed(found, told))
         if removed:
             archive.remove(found.jobs)
     if as_json:
@@ -49,7 +52,7 @@ def remove(where: str | None, references: tuple[str, ...], undo: bool, dry_run: 
         output.note(f"removed {output.count(len(found.jobs), 'job')}{example}; `qarchive gc` takes out for good what nothing "
                     "needs, and `qarchive rm --undo ID` lists one again until then")  # fmt: skip
     elif dry_run:
-        _tell(found)
+        output.write(f"{told}\n{_said(found)}")
     else:
         output.note("nothing is removed")
 
@@ -65,13 +68,11 @@ def _undo(where: str | None, references: tuple[str, ...], more: bool, as_json: b
         output.write(f"{each[:12]}  is listed again")
 
 
-def _tell(found: Removal) -> None:
-    """What would go, on stdout."""
-    for job in found.jobs[:_SHOWN]:
-        output.write(job[:12])
-    if len(found.jobs) > _SHOWN:
-        output.write(f"{len(found.jobs) - _SHOWN:,} more")
-    output.write(_said(found))
+def _told(archive: Archive, found: Removal) -> str:
+    """The jobs that would go, as `list` shows them."""
+    rows = [row_text(archive.job(job).row) for job in found.jobs[:_SHOWN]]
+    more = f"\n{len(found.jobs) - _SHOWN:,} more" if len(found.jobs) > _SHOWN else ""
+    return job_table().text(rows, status=2) + more
 
 
 def _said(found: Removal) -> str:
@@ -82,8 +83,9 @@ def _said(found: Removal) -> str:
     return f"{output.count(len(found.jobs), 'job')}{of}{size}"
 
 
-def _agreed(found: Removal) -> bool:
+def _agreed(found: Removal, told: str) -> bool:
     """Say what would be removed, and ask. Raises BadInput where nobody can be asked."""
+    click.echo(told, err=True)
     output.note(f"this removes {_said(found)}")
     what = output.count(len(found.jobs), "job")
     if sys.stdin is None or not sys.stdin.isatty():

@@ -4,8 +4,6 @@ import logging
 
 import click
 
-from ..config import locate
-from ..identity import MARKER
 from . import output, results
 from .shell import json_option, opened
 
@@ -36,11 +34,7 @@ def run(where: str | None, file: str, backend: str, shots: int, seed: int | None
     circuits = files.read_circuits(file)
     simulator = files.simulator(backend, noise_from)
     prepared = files.prepare(circuits, simulator, seed)
-    folder, _ = locate(where)
-    fresh = not (folder / MARKER).exists()
     with opened(where, create=True, on_error="raise") as archive:
-        if fresh:
-            output.note(f"made an archive in {archive.path}")
         for circuit in prepared:
             if not files.measures(circuit):
                 output.note(f"warning: the circuit {circuit.name} measures nothing, so it has no counts")

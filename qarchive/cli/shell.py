@@ -115,10 +115,17 @@ def json_option(name: str) -> Callable:
 
 @contextmanager
 def opened(path: str | None, **options: Any) -> "Iterator[Archive]":
-    """The archive that the user means, its index up to date. Raises NoArchive where there is none, unless `create`."""
+    """The archive that the user means, its index up to date. Where there is none it is made, and that is said, with `create`;
+    else NoArchive is raised."""
+    from .. import config, identity
     from ..archive import open as open_archive  # which is most of what there is to import
 
-    with open_archive(path, **{"create": False, **options}) as archive:
+    options = {"create": False, **options}
+    folder, _ = config.locate(path)
+    fresh = options["create"] and not folder.is_file() and not (folder / identity.MARKER).exists()
+    with open_archive(path, **options) as archive:
+        if fresh:
+            output.note(f"made an archive in {archive.path}")
         with output.Progress("reading the archive") as bar:
             archive.refresh(bar)
         yield archive

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import QArchiveError
+from ..errors import BadInput, QArchiveError
 from .settings import Get
 
 
@@ -40,6 +40,8 @@ def circuits(get_one: Get, one: Mapping[str, Any], get_other: Get, other: Mappin
         return Circuits(True, sizes, ())
     try:
         found = [registry.named(job["provider"]).identities(get, job) for get, job in sides]
+    except BadInput as error:
+        return Circuits(False, sizes, reason=f"compared as a whole: {error.reason}")
     except QArchiveError as error:
         return Circuits(False, sizes, reason=f"compared as a whole ({error})")
     different = tuple(place for place, pair in enumerate(zip(*found)) if pair[0] != pair[1])

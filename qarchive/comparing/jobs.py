@@ -30,6 +30,11 @@ class Section:
     differs: bool
     reason: str = ""
 
+    @property
+    def told(self) -> str:
+        """In a word or a few how it stands."""
+        return "differs" if self.differs else "cannot be compared" if self.reason else "same"
+
 
 @dataclass(frozen=True)
 class Text:
@@ -80,6 +85,21 @@ class Result(Section):
     level: float = LEVEL
     verdict: str | None = None
     circuits: tuple[results.Circuit, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The verdict with the level and the least p of all tests, each corrected for the others."""
+        if self.verdict is None:
+            return super().told
+        if self.verdict == two_sample.EQUAL:
+            return two_sample.WORDS[self.verdict]
+        found = [test.p for circuit in self.circuits for test in circuit.tests.values()
+                 if test.p is not None and test.verdict != two_sample.EQUAL]  # fmt: skip
+        least = min(found, default=1.0)
+        shown = f"= {least:.3g}" if least else "< 1e-300"
+        p = f" ({f'least of {len(found):,}: ' if len(found) > 1 else ''}p {shown})" if found else ""
+        word = "differs" if self.verdict == two_sample.DIFFER else two_sample.WORDS[self.verdict]
+        return f"{word} at level {self.level:g}{p}"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .. import codec
+from .. import codec, noise
 from ..values import Array, Chunked, Link, Timestamp, Typed
 
 Get = Callable[[Link], Any]
@@ -27,12 +27,14 @@ ABSENT = _Absent()
 class Change:
     """A setting that is not alike. `path` is dotted; a side that does not have it is `ABSENT`.
 
-    What stands in a blob of its own (a noise model) is text: what it is, and the first digits of its digest.
+    What stands in a blob of its own (a noise model) is text: what it is, and the first digits of its digest; `note` says what
+    two of these do not have alike, where that can be said.
     """
 
     path: str
     one: Any
     other: Any
+    note: str = ""
 
     @property
     def name(self) -> str:
@@ -87,7 +89,7 @@ def _changes(get_one, one, get_other, other, path) -> Iterator[Change]:
         if _same_type(inside_one, inside_other):
             yield from _changes(get_one, inside_one, get_other, inside_other, path)
         else:
-            yield Change(path, _blob(inside_one, one), _blob(inside_other, other))
+            yield Change(path, _blob(inside_one, one), _blob(inside_other, other), noise.apart(inside_one, inside_other))
     elif isinstance(one, Mapping) and isinstance(other, Mapping) and all(type(key) is str for key in (*one, *other)):
         for key in dict.fromkeys((*one, *other)):
             inside = f"{path}.{key}" if path else key
@@ -118,9 +120,15 @@ def _piece(piece: bytes) -> Link:
 
 
 def _side(get, value):
-    return _blob(get(value), value) if type(value) is Link else value
+    """A side that stands alone: of a noise model with what is in it."""
+    if type(value) is not Link:
+        return value
+    held = get(value)
+    return _blob(held, value) + (f", {noise.told(held)}" if noise.is_model(held) else "")
 
 
 def _blob(value, link) -> str:
+    if noise.is_model(value):
+        return f"noise model {str(link)[:12]}"
     what = value.tag if type(value) is Typed else value.get("type", "blob") if type(value) is dict else "blob"
     return f"{what} {str(link)[:12]}"

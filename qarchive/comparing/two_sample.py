@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from ..errors import BadInput
 
 EQUAL, SAME, INCONCLUSIVE, DIFFER = VERDICTS = ("equal", "same", "inconclusive", "differ")  # what weighs more stands later
+WORDS = dict(zip(VERDICTS, ("equal", "no difference found", "inconclusive", "differ")))  # what people read: no test proves "same"
 
 LEAST_EXPECTED = 5  # counts that a state must be expected to have in each sample (Cochran)
 MOST_POOLED = 0.5  # of a sample's shots: beyond, a test that rejects nothing has looked at too little to say "same"

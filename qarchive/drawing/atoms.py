@@ -13,27 +13,29 @@ from .scales import coordinate, si
 
 _WIDTH, _HEIGHT, _MARGIN, _FOOT = 640, 480, 30, 44
 _LARGEST, _SMALLEST = 16.0, 3.5
+_HIDDEN = 1e-6  # of the largest coordinate: atoms that are so close are drawn at one point
+_SLANT = "at a slant"
 _LABELS = 400  # atoms; of more the names are in the table only
 
 
 def register(positions: Mapping[str | int, Sequence[float]], title: str, *, unit: str = "µm", key: str = "") -> Figure:
     """Atoms at their (x, y), y upwards, or at (x, y, z) seen along z; all lengths to one scale, in `unit`.
 
-    An atom without two finite coordinates is in the table only, and the note says so.
+    Where atoms would hide each other they are seen along y or x, or at a slant, which is not to scale, and the note says so. An
+    atom without two finite coordinates is in the table only, and the note says so.
     """
-    known, deep = {}, False
-    for name, point in positions.items():
-        x, y, *more = [coordinate(value) for value in point] if len(point) >= 2 else (None, None)
-        deep = deep or bool(more)
-        if x is not None and y is not None:
-            known[name] = (x, y)
+    points = {name: tuple(map(coordinate, point)) for name, point in positions.items()}
+    points = {name: point for name, point in points.items() if len(point) >= 2 and None not in point[:2]}
+    deep = any(len(point) > 2 for point in positions.values())
+    known, seen = _seen(points) if deep else ({name: point[:2] for name, point in points.items()}, None)
     unknown = len(positions) - len(known)
     closest = nearest(known)
     note = sentences(
         f"The closest two are {_length(closest, unit)} apart{' as drawn' if deep else ''}."
-        if 0 < closest < float("inf")
+        if 0 < closest < float("inf") and seen != _SLANT
         else None,
-        "Seen along z, which is in the table." if deep else None,
+        f"Seen {seen}, which is in the table." if seen and seen != _SLANT else None,
+        f"Seen {_SLANT}: lengths along z are not to scale; the table has them." if seen == _SLANT else None,
         f"Without a position: {unknown:,}." if unknown else None,
         f"Names of more than {_LABELS} atoms are in the table only." if len(known) > _LABELS else None,
         beyond(len(positions), "atoms"),
@@ -42,8 +44,24 @@ def register(positions: Mapping[str | int, Sequence[float]], title: str, *, unit
     rows = [(str(name), *_coordinates(point, len(axes))) for name, point in list(positions.items())[:MOST_ROWS]]
     header = ("atom", *(f"{name} ({unit})" for name in axes))
     return Figure(
-        title, _drawing(known, closest, unit, title, key), table(header, rows, title, right=range(1, len(header))), note
+        title,
+        _drawing(known, points, closest, unit, title, key),
+        table(header, rows, title, right=range(1, len(header))),
+        note,
     )
+
+
+def _seen(points: Mapping[str | int, tuple[float | None, ...]]) -> tuple[dict[str | int, tuple[float, float]], str]:
+    """Where atoms in space are drawn, and from where that is seen: along z, unless atoms hide each other so."""
+    whole = {name: (*point[:2], point[2] if len(point) > 2 and point[2] is not None else 0.0) for name, point in points.items()}
+    extent = max((abs(value) for point in whole.values() for value in point), default=0.0)
+    for seen, one, other in (("along z", 0, 1), ("along y", 0, 2), ("along x", 1, 2)):
+        found = {name: (point[one], point[other]) for name, point in whole.items()}
+        if nearest(found) > _HIDDEN * extent:
+            return found, seen
+    if extent == 0 or len(set(whole.values())) < len(whole):  # atoms at one point are so from everywhere
+        return {name: point[:2] for name, point in whole.items()}, "along z"
+    return {name: (x + 0.42 * z, y + 0.23 * z) for name, (x, y, z) in whole.items()}, _SLANT
 
 
 def _length(value: float, unit: str) -> str:
@@ -56,7 +74,9 @@ def _coordinates(point: Sequence[float], count: int) -> list[str]:
     return found + ["-"] * (count - len(found))
 
 
-def _drawing(known: Mapping[str | int, tuple[float, float]], closest: float, unit: str, title: str, key: str) -> Element:
+def _drawing(
+    known: Mapping[str | int, tuple[float, float]], points: Mapping, closest: float, unit: str, title: str, key: str
+) -> Element:
     if not known:
         nothing = words(_WIDTH / 2, 34, "No positions are known.", text_anchor="middle", fill=MUTED)
         return svg("register", title, _WIDTH, 60, nothing, key=key)
@@ -76,12 +96,12 @@ def _drawing(known: Mapping[str | int, tuple[float, float]], closest: float, uni
     circles = [
         element(
             "circle",
-            element("title", f"{name}: {si(x, digits=6)}, {si(y, digits=6)} {unit}"),
+            element("title", f"{name}: {', '.join(_coordinates(points[name], len(points[name])))} {unit}"),
             cx=short(at[name][0]),
             cy=short(at[name][1]),
             r=short(radius),
         )
-        for name, (x, y) in known.items()
+        for name in known
     ]
     group = [element("g", *circles, fill=ACCENT, stroke=INK)]
     if len(known) <= _LABELS:

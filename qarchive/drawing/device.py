@@ -1,8 +1,8 @@
 """A device: its places as circles and their couplings as lines, coloured by how good they are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import hypot
+from math import hypot, inf
 from xml.etree.ElementTree import Element
 
 from .canvas import MOST_ROWS, beyond, sentences, short, stroke, svg, words
@@ -12,15 +12,16 @@ from .layouts import layout, nearest
 from .palette import INK, MUTED, PAPER, ink_on, shade
 from .scales import FAR, Axis, axis, coordinate, finite, labels, si
 
-_PITCH = 44  # between places that are closest to each other
+_PITCH = 52  # between places that are closest to each other
 _RADIUS = 14
 _MARGIN = 24
 _WIDEST = 2400  # of a drawing; a larger device has its places closer
 _NARROWEST = 640  # so that a legend has room
 _HALF = 20  # of the number at the end of a legend, which stands beyond it
-_LEGEND = 62
+_LEGEND, _MARKS = 62, 30  # the height of the legend, and of its last line
 _PARTS = 20  # of the bar of colours
 _FEWEST_FOR_LOG = 10.0
+_NAMED = 6  # places that have one mark and are named in the note
 _OUTLIER = 3.0  # how many times the ninetieth percentile; what is more has a mark of its own, and does not squash the scale
 
 Pair = tuple[int, int]
@@ -40,8 +41,13 @@ def device(
     edge_unit: str = "",
     letter: str = "q",
     key: str = "",
+    dead: float = inf,
+    used: Collection[int | Pair] | None = None,
 ) -> Figure:
     """A map of a device. Values are errors or others, in `node_unit` and `edge_unit` ("" for plain numbers).
+
+    What has a value of `dead` or more is crossed out, and no part of the scale. `used` are the places and couplings that a job
+    used, the couplings in either direction, which get an outline; None where that is not known.
 
     Couplings may be given in both directions: the drawing has the larger of their values, the table each. What has no value
     (None, NaN) is hollow or a broken line. `positions` are kept up to scale, x to the right, y downwards; without them, or where
@@ -59,25 +65,64 @@ def device(
         edges[_up(pair)] = max(found, default=None)
     given = None if positions is None else _given(places, positions)
     at, width, height = _scaled(given or layout(places, edges))
-    scales = (_Scale(nodes.values(), node_name, node_unit), _Scale(edges.values(), edge_name, edge_unit))
-    drawing = _drawing(at, width, height, nodes, edges, scales, letter, title, key)
-    rows: list[tuple[str, str, str]] = [(f"{letter}{place}", node_name, _number(nodes[place], node_unit)) for place in places]
+    scales = (_Scale(nodes.values(), node_name, node_unit, dead), _Scale(edges.values(), edge_name, edge_unit, dead))
+    marks = None if used is None else {_up(each) if isinstance(each, tuple) else each for each in used}
+    drawing = _drawing(at, width, height, nodes, edges, scales, letter, title, key, marks or frozenset())
+    rows: list[tuple[str, ...]] = [(f"{letter}{place}", node_name, _number(nodes[place], node_unit), *_used(marks, place))
+                                   for place in places]  # fmt: skip
     rows += [
-        (f"{letter}{one}, {letter}{other}", edge_name, _number(finite(edge_values.get((one, other))), edge_unit))
+        (_name((one, other), letter), edge_name, _number(finite(edge_values.get((one, other))), edge_unit),
+         *_used(marks, _up((one, other))))
         for one, other in couplings
-    ]
+    ]  # fmt: skip
     note = sentences(
         "The layout is ours: the positions given do not have each place at a point of its own."
         if positions and not given
         else None,
+        None if marks is None else _worst(marks, (nodes, edges), scales, letter),
         *(scale.note(what) for scale, what in zip(scales, ("a square", "a cross"))),
+        *(_crossed(values, scale, letter) for values, scale in zip((nodes, edges), scales)),
         beyond(len(rows), "values"),
     )
-    return Figure(title, drawing, table(("place", "figure", "value"), rows[:MOST_ROWS], title, right=(2,)), note)
+    header = ("place", "figure", "value") if marks is None else ("place", "figure", "value", "used")
+    return Figure(title, drawing, table(header, rows[:MOST_ROWS], title, right=(2,)), note)
 
 
 def _up(pair: Pair) -> Pair:
     return pair if pair[0] < pair[1] else (pair[1], pair[0])
+
+
+def _name(of: int | Pair, letter: str) -> str:
+    return f"{letter}{of}" if isinstance(of, int) else f"{letter}{of[0]}, {letter}{of[1]}"
+
+
+def _used(marks: Collection[int | Pair] | None, of: int | Pair) -> tuple[str, ...]:
+    """The cell of a table that says whether it was used; none where that is not known."""
+    return () if marks is None else ("used",) if of in marks else ("",)
+
+
+def _worst(marks: Collection[int | Pair], values, scales, letter: str) -> str:
+    """How much of a device was used, and how bad that was."""
+    nodes, edges = ({of: value for of, value in known.items() if of in marks} for known in values)
+    what = "qubit" if letter == "q" else "place"
+    count = f"{len(nodes)} {what}{'' if len(nodes) == 1 else 's'} and {len(edges)} coupling{'' if len(edges) == 1 else 's'}"
+    tops = []
+    for found, scale in zip((nodes, edges), scales):
+        known = [(value, of) for of, value in found.items() if value is not None]
+        if known:
+            value, of = max(known, key=lambda each: each[0])
+            tops.append(f"{scale.name} {si(value, scale.unit)} ({_name(of, letter)})")
+    apart = sum(isinstance(of, tuple) and of not in edges for of in marks)
+    return " ".join(filter(None, (
+        f"Outlined: {count} that were used" + (f", at worst {' and '.join(tops)}." if tops else "."),
+        f"Pairs that were used and are not coupled: {apart}." if apart else "",
+    )))  # fmt: skip
+
+
+def _crossed(values: Mapping, scale: "_Scale", letter: str) -> str | None:
+    found = [_name(of, letter) for of, value in values.items() if scale.dies(value)]
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{scale.name} of {si(scale.dead, scale.unit)}: {'; '.join(found[:_NAMED])}{more}, crossed out." if found else None
 
 
 def _number(value: float | None, unit: str) -> str:
@@ -117,11 +162,11 @@ def limit(values: Sequence[float]) -> float:
 class _Scale:
     """The colours of some values: an axis of which the last part stands for all outliers."""
 
-    def __init__(self, values: Iterable[float | None], name: str, unit: str):
+    def __init__(self, values: Iterable[float | None], name: str, unit: str, dead: float):
         values = list(values)
-        self.name, self.unit = name, unit
+        self.name, self.unit, self.dead = name, unit, dead
         self.missing = values.count(None)
-        found = sorted(value for value in values if value is not None)
+        found = sorted(value for value in values if value is not None and value < dead)
         self.known = len(found)
         self.limit = limit(found)
         inside = [value for value in found if value <= self.limit]
@@ -129,8 +174,11 @@ class _Scale:
         self.axis = _tight(axis(inside, unit, log=log, most=4), inside[0], inside[-1], unit) if inside else None
         self.outliers = len(found) - len(inside)
 
+    def dies(self, value: float | None) -> bool:
+        return value is not None and value >= self.dead
+
     def out(self, value: float) -> bool:
-        return value > self.limit
+        return self.limit < value < self.dead
 
     def colour(self, value: float) -> str:
         return shade(self.axis.at(value))
@@ -149,18 +197,21 @@ def _tight(wide: Axis, low: float, high: float, unit: str) -> Axis:
     return replace(wide, low=low, high=high, ticks=tuple(ticks), labels=tuple(labels(ticks, unit)))
 
 
-def _drawing(at, width: float, height: float, nodes, edges, scales, letter: str, title: str, key: str) -> Element:
+def _drawing(at, width: float, height: float, nodes, edges, scales, letter: str, title: str, key: str, marks) -> Element:
     if not at:
         nothing = words(width / 2, 34, "No places are known.", text_anchor="middle", fill=MUTED)
         return svg("device", title, width, 60, nothing, key=key)
     radius = min(_RADIUS, nearest(at) * _RADIUS / _PITCH) if len(at) > 1 else _RADIUS
-    group = [*_lines(at, edges, scales[1], letter, radius), *_circles(at, nodes, scales[0], letter, radius)]
+    group = [*_lines(at, edges, scales[1], letter, radius, marks), *_circles(at, nodes, scales[0], letter, radius, marks)]
     legend = min(300.0, width / 2 - 3 * _MARGIN - _HALF)
     group += [
         _legend(scale, x, height, legend, i)
         for i, (scale, x) in enumerate(zip(scales, (_MARGIN + _HALF, width / 2 + _MARGIN)))
         if i == 0 or edges
     ]
+    dead = [scale.name for scale, each in zip(scales, (nodes, edges)) if any(map(scale.dies, each.values()))]
+    told = f"{' or '.join(dead)} of {si(scales[0].dead)}: does not work" if dead else ""
+    last = _marks(_MARGIN + _HALF, height + _LEGEND + 12, bool(marks), told)
     size = f"{len(at)} places and {len(edges)} couplings"
     worst = "; ".join(
         f"highest {scale.name}: {si(max(values), scale.unit)}"
@@ -168,28 +219,65 @@ def _drawing(at, width: float, height: float, nodes, edges, scales, letter: str,
         if values
     )
     describe = f"{size}{f'; {worst}' if worst else ''}. The table beside it has the numbers."
-    return svg("device", title, width, height + _LEGEND, *group, describe=describe, key=key)
+    below = _LEGEND + (_MARKS if last else 0)
+    return svg("device", title, width, height + below, *group, *last, describe=describe, key=key)
 
 
-def _lines(at, edges, scale: _Scale, letter: str, radius: float) -> list[Element]:
+def _marks(x: float, y: float, used: bool, dead: str) -> list[Element]:
+    """The last line of the legend: how what was used, and what does not work, is drawn."""
+    group: list[Element] = []
+    if used:
+        one, other = (x + 10, y + 6), (x + 50, y + 6)
+        group += _outlines([stroke(one, other)], 5)
+        group += [element("path", d=stroke(one, other), stroke=MUTED, stroke_width=5), _ring(*one, 8, False)]
+        group += [
+            element("circle", cx=short(one[0]), cy=short(one[1]), r=8, fill=MUTED),
+            words(x + 60, y + 10, "used by the job"),
+        ]
+        x += 190
+    if dead:
+        one, other = (x + 4, y + 6), (x + 50, y + 6)
+        group += [_broken([stroke(one, other)], _cross(one, other, 5)), words(x + 60, y + 10, dead)]
+    return group
+
+
+def _lines(at, edges, scale: _Scale, letter: str, radius: float, marks) -> list[Element]:
     """Couplings: a casing of ink under the colour, so that they are seen on any paper; a broken line has no value."""
     thick = min(6.0, radius * 0.43) if len(edges) < 3 * len(at) else 2.0
-    known = [(pair, value) for pair, value in edges.items() if value is not None]
     unknown = [pair for pair, value in edges.items() if value is None]
+    dead = [pair for pair, value in edges.items() if scale.dies(value)]
+    known = [(pair, value) for pair, value in edges.items() if value is not None and not scale.dies(value)]
     casing = "".join(stroke(at[one], at[other]) for (one, other), _ in known)
     coloured = [
         (scale.colour(value), element("path", element("title", f"{name}: {si(value, scale.unit)}"), d=stroke(at[one], at[other])))
         for (one, other), value in known
-        for name in [f"{letter}{one}, {letter}{other}"]
+        for name in [_name((one, other), letter)]
     ]
     crosses = "".join(_cross(at[one], at[other], radius * 0.45) for (one, other), value in known if scale.out(value))
     broken = "".join(stroke(at[one], at[other]) for one, other in unknown)
+    outlined = [stroke(at[one], at[other]) for one, other in edges if (one, other) in marks]
     return [
+        *_outlines(outlined, thick),
         element("path", d=broken, stroke=MUTED, stroke_width=short(thick / 4), stroke_dasharray="3 4") if broken else None,
         element("path", d=casing, stroke=INK, stroke_width=short(thick + 2)) if casing else None,
         element("g", *_by_colour("stroke", coloured), stroke_width=short(thick)) if coloured else None,
         element("path", d=crosses, stroke="#000", stroke_width=2, pointer_events="none") if crosses else None,
-    ]
+        _broken([stroke(at[one], at[other]) for one, other in dead],
+                "".join(_cross(at[one], at[other], radius * 0.4) for one, other in dead)) if dead else None,
+    ]  # fmt: skip
+
+
+def _outlines(lines: list[str], thick: float) -> list[Element]:
+    """An outline of ink around lines of a thickness, with paper between."""
+    d = "".join(lines)
+    return [element("path", d=d, stroke=colour, stroke_width=short(thick + more))
+            for colour, more in ((INK, 9), (PAPER, 5))] if d else []  # fmt: skip
+
+
+def _broken(lines: list[str], crosses: str) -> Element:
+    """Couplings that do not work: long dashes of ink, crossed out."""
+    dashes = element("path", d="".join(lines), stroke_width=2, stroke_dasharray="8 4")
+    return element("g", dashes, element("path", d=crosses, stroke_width=2.6), stroke=INK, fill="none", pointer_events="none")
 
 
 def _cross(one: tuple[float, float], other: tuple[float, float], size: float) -> str:
@@ -201,38 +289,61 @@ def _cross(one: tuple[float, float], other: tuple[float, float], size: float) ->
     return stroke((x - dx, y - dy), (x + dx, y + dy)) + stroke((x - ex, y - ey), (x + ex, y + ey))
 
 
-def _circles(at, nodes, scale: _Scale, letter: str, radius: float) -> list[Element]:
+def _circles(at, nodes, scale: _Scale, letter: str, radius: float, marks) -> list[Element]:
     """Places: a circle, a square beyond the scale, hollow and broken without a value; numbers in black, white, or ink."""
     size = short(radius)
-    shapes, hollow = [], []
+    shapes, hollow, dead, strikes, rings = [], [], [], "", []
     texts: dict[str, list[Element]] = {}
     for place, (x, y) in at.items():
         value = nodes[place]
         hint = element("title", f"{letter}{place}: {'no value' if value is None else si(value, scale.unit)}")
-        colour = PAPER if value is None else scale.colour(value)
-        if value is None:
-            hollow.append(element("circle", hint, cx=short(x), cy=short(y), r=size))
-        elif scale.out(value):
+        coloured = value is not None and not scale.dies(value)
+        colour = scale.colour(value) if coloured else PAPER
+        if coloured and scale.out(value):
             box = {"x": short(x - radius), "y": short(y - radius), "width": short(2 * radius), "height": short(2 * radius)}
             shapes.append((colour, element("rect", hint, **box)))
         else:
-            shapes.append((colour, element("circle", hint, cx=short(x), cy=short(y), r=size)))
-        ink = INK if value is None else ink_on(colour)
-        texts.setdefault(ink, []).append(words(x, y, str(place)))
+            circle = element("circle", hint, cx=short(x), cy=short(y), r=size)
+            if coloured:
+                shapes.append((colour, circle))
+            else:
+                (hollow if value is None else dead).append(circle)
+        if scale.dies(value):
+            strikes += "".join(stroke((x + dx * radius * 0.55, y + dy * radius * 0.55), (x + dx * radius, y + dy * radius))
+                               for dx in (-1, 1) for dy in (-1, 1))  # fmt: skip
+        if place in marks:
+            rings.append(_ring(x, y, radius, coloured and scale.out(value)))
+        texts.setdefault(ink_on(colour) if coloured else INK, []).append(words(x, y, str(place)))
     longest = max(len(str(place)) for place in at)
     letters = {"text_anchor": "middle", "font_size": short(radius * min(0.88, 2.5 / longest)), "pointer_events": "none"}
     letters["transform"] = f"translate(0 {short(radius * 0.3)})"
     return [
+        element("g", *rings) if rings else None,
         element("g", *_by_colour("fill", shapes), stroke=INK) if shapes else None,
         element("g", *hollow, fill=PAPER, stroke=MUTED, stroke_dasharray="3 2", stroke_width=1.5) if hollow else None,
+        element("g", *dead, fill=PAPER, stroke=INK, stroke_width=2) if dead else None,
+        element("path", d=strikes, stroke=INK, stroke_width=2.6, pointer_events="none") if strikes else None,
         *(element("g", *found, fill=ink, **letters) for ink, found in sorted(texts.items())),
     ]
 
 
+def _ring(x: float, y: float, radius: float, square: bool) -> Element:
+    """An outline of ink around a place, with paper between."""
+    away = radius * 1.25
+    corners = [(x - away, y - away), (x + away, y - away), (x + away, y + away), (x - away, y + away)]
+    width = short(max(1.2, radius * 0.17))
+    d = stroke(*corners, close=True) if square else (
+        f"M{short(x - away)} {short(y)}a{short(away)} {short(away)} 0 1 0 {short(2 * away)} 0"
+        f"a{short(away)} {short(away)} 0 1 0 {short(-2 * away)} 0Z"
+    )  # fmt: skip
+    return element("path", d=d, fill=PAPER, stroke=INK, stroke_width=width)
+
+
 def _legend(scale: _Scale, left: float, top: float, wide: float, which: int) -> Element:
     """A bar of the colours with numbers, and how what has none, or lies beyond, is drawn."""
-    what, none, beyond_it = (("circles", "hollow", "square"), ("lines", "broken", "crossed"))[which]
-    group = [words(left, top + 10, f"{scale.name} ({what})")]
+    what, none, beyond_it = (("circles", "hollow", "square"), ("lines", "broken", "crossed in colour"))[which]
+    log = ", log scale" if scale.axis is not None and scale.axis.log else ""
+    group = [words(left, top + 10, f"{scale.name} ({what}{log})")]
     if scale.axis is None:
         group.append(words(left, top + 30, "no values", fill=MUTED, font_size=11))
         return element("g", *group)

@@ -21,11 +21,13 @@ _MARK = 3.6
 Points = list[tuple[datetime, float | None]]
 
 
-def drift(series: Mapping[str, Iterable[tuple[datetime, float | None]]], title: str, unit: str = "", key: str = "") -> Figure:
+def drift(
+    series: Mapping[str, Iterable[tuple[datetime, float | None]]], title: str, unit: str = "", key: str = "", what: str = "value"
+) -> Figure:
     """Lines of (moment, number) by name, moments in UTC; None and NaN are gaps, over which no line goes.
 
-    All numbers are in `unit` ("" for plain ones). The axis is logarithmic where the largest number is more than 30 times the
-    least, and all are above 0. The first seven lines are drawn; the table has all.
+    All numbers are in `unit` ("" for plain ones), and `what` says on the axis what they are. The axis is logarithmic where the
+    largest number is more than 30 times the least, and all are above 0. The first seven lines are drawn; the table has all.
     """
     lines: dict[str, Points] = {
         name: sorted(((utc(moment), finite(value)) for moment, value in points), key=lambda point: point[0])
@@ -52,7 +54,7 @@ def drift(series: Mapping[str, Iterable[tuple[datetime, float | None]]], title: 
     )
     return Figure(
         title,
-        _drawing(drawn, y, unit, title, key),
+        _drawing(drawn, y, unit, title, key, what),
         table(("moment (UTC)", *lines), rows, title, right=range(1, len(lines) + 1)),
         note,
     )
@@ -62,7 +64,7 @@ def _number(value: float | None, unit: str) -> str:
     return "-" if value is None else si(value, unit, 4)
 
 
-def _drawing(lines: Mapping[str, Points], y: Axis, unit: str, title: str, key: str) -> Element:
+def _drawing(lines: Mapping[str, Points], y: Axis, unit: str, title: str, key: str, what: str) -> Element:
     moments = [moment for points in lines.values() for moment, value in points if value is not None]
     if not moments:
         nothing = words(_WIDTH / 2, 34, "No numbers are known.", text_anchor="middle", fill=MUTED)
@@ -76,12 +78,13 @@ def _drawing(lines: Mapping[str, Points], y: Axis, unit: str, title: str, key: s
             start -= timedelta(microseconds=1) if start.year > 1 else timedelta(0)
     span = end - start
 
-    left = 20 + 6.4 * max(map(len, y.labels))
+    labels, name = _titled(y, what)
+    left = 34 + 6.4 * max(map(len, labels))
 
     def at(moment: datetime, value: float) -> tuple[float, float]:
         return left + 10 + (_WIDTH - _NAMES - left - 20) * ((moment - start) / span), _height(y, value)
 
-    group = [_frame(y, left, start, end, at)]
+    group = [_frame(y, labels, name, left, start, end, at)]
     names = []
     for i, (name, points) in enumerate(lines.items()):
         found = [None if value is None else at(moment, value) for moment, value in _thinned(points)]
@@ -113,10 +116,19 @@ def _thinned(points: Points) -> Points:
     return found
 
 
-def _frame(y: Axis, left: float, start: datetime, end: datetime, at) -> Element:
+def _titled(y: Axis, what: str) -> tuple[list[str], str]:
+    """The labels of the axis and its title: where all labels have one unit, it stands in the title alone."""
+    units = {text.partition(" ")[2] for tick, text in zip(y.ticks, y.labels) if tick}
+    unit = units.pop() if len(units) == 1 else ""
+    name = f"{what} ({unit})" if unit else what
+    labels = [text.partition(" ")[0] for text in y.labels] if unit else list(y.labels)
+    return labels, f"{name}, log scale" if y.log else name
+
+
+def _frame(y: Axis, labels: list[str], name: str, left: float, start: datetime, end: datetime, at) -> Element:
     right = _WIDTH - _NAMES
     lines = "".join(stroke((left, _height(y, tick)), (right, _height(y, tick))) for tick in y.ticks)
-    numbers = [words(left - 8, _height(y, tick) + 4, text) for tick, text in zip(y.ticks, y.labels)]
+    numbers = [words(left - 8, _height(y, tick) + 4, text) for tick, text in zip(y.ticks, labels)]
     marks, dates, last = "", [], float("-inf")
     for moment, text in time_ticks(start, end, most=5):
         x, half = at(moment, y.low)[0], len(text) * 3
@@ -130,6 +142,8 @@ def _frame(y: Axis, left: float, start: datetime, end: datetime, at) -> Element:
         element("path", d=stroke((left, _FLOOR), (right, _FLOOR)) + marks, stroke=MUTED),
         element("g", *numbers, text_anchor="end", font_size=11),
         element("g", *dates, text_anchor="middle", font_size=11),
+        words(right + 6, _FLOOR + 19, "UTC", font_size=11, fill=MUTED),
+        words(0, 0, name, text_anchor="middle", font_size=11, transform=f"translate(12 {short(_TOP + _HEIGHT / 2)})rotate(-90)"),
     )
 
 

@@ -44,6 +44,10 @@ def prepare(library: Library, stage: Stage, places: Places, target: Any, args: t
     name = next((name for name in _CALLS if callable(getattr(target, name, None))), None)
     if name is None:
         raise BadInput(f"a {type(target).__name__}", "there is nothing of it that runs", "give a backend, a primitive or a job")
+    owner = registry.owner(target)
+    if type(owner).load_call is Provider.load_call:  # what is prepared is run from the archive
+        reason = f"the provider {owner.name} runs no archived job again"
+        raise BadInput(f"a {type(target).__name__}", reason, "run it by itself; it is recorded all the same")
     jobs: list[Link] = []
 
     def catch(provider: Provider, asked: Any, args: tuple, kwargs: dict) -> None:
@@ -51,7 +55,7 @@ def prepare(library: Library, stage: Stage, places: Places, target: Any, args: t
         raise Prepared
 
     inside = scope.within(paused=False, nested=False, again=(), group=places.group.name, places=places, prepare=catch)
-    with inside, registry.owner(target).recorded(target, library._recorder.way) as recorded:
+    with inside, owner.recorded(target, library._recorder.way) as recorded:
         try:
             getattr(recorded, name)(*args, **kwargs)
         except Prepared:

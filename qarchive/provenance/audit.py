@@ -65,7 +65,10 @@ def _software(job: Job, _: Attribution) -> Found:
     found = job.environment
     if not found:
         return MISSING, _gaps(job, "environment") or _unsent(job) or "the job was captured later, and nobody knows what sent it"
-    return PRESENT, f"Python {found['python']} on {found['system']} {found['machine']}, {len(found['packages'])} packages"
+    known = {name: found.get(name) for name in ("python", "system", "machine", "packages")}
+    if lacking := [name for name, value in known.items() if not value]:
+        return PARTLY, f"it does not say: {', '.join(lacking)}"
+    return PRESENT, f"Python {known['python']} on {known['system']} {known['machine']}, {len(known['packages'])} packages"
 
 
 def _device(job: Job, _: Attribution) -> Found:

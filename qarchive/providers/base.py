@@ -367,7 +367,7 @@ class Provider(ABC):
 
     def identities(self, get: Get, job: Mapping[str, Any]) -> list[bytes]:
         """The same of each circuit or PUB of an archived job, in order, without the SDK."""
-        raise BadInput(f"the jobs of the provider {self.name}", "are not told apart by circuits", "give an index or a name")
+        raise BadInput(f"the input of a job of {self.name}", "its circuits are not told apart", "give an index or a name")
 
     def join(self, results: list[Any]) -> Any:
         """The SDK's result objects of several jobs as one, in order. Raises BadInput where the SDK has no such thing."""

@@ -16,11 +16,14 @@ from ..drawing.figure import scrolled, table
 from ..job import Job
 from ..printable import clean
 from ..values import Array, Link
+from . import used
 from .page import Links, anchor
 from .words import Reader, code, facts, link, linked, moment, remark, wide_table
 
 _MOST = 2_000  # qubits that a map shows
 _SLIM, _TALL = 3, 30  # columns and rows of a table
+_NAMED = 20  # qubits that a sentence names
+_DEAD = 1.0  # an error with which nothing works
 _PHASES = {"submit": "sending", "run": "the run", "retrieval": "a later time"}
 
 Position = tuple[float, float]
@@ -46,7 +49,7 @@ def section(job: Job, read: Reader, links: Links, key: str = "") -> list[Child]:
     found = ran_with(job)
     if found is not None and (before := read.shown.setdefault((job.provider, job.backend, found.digest), job.id)) != job.id:
         where = linked(code(before[:12]), f"#{anchor(before)}")
-        return [element("p", "The device and its calibration are those of job ", where, "."), about(job, found)]
+        return [element("p", "The device and its calibration are those of job ", where, ".", _used(job)), about(job, found)]
     body: list[Child] = [read.said(lambda: map_of(job, found, key))]
     body += _atoms(job, read, key)
     if found is None:
@@ -62,6 +65,18 @@ def section(job: Job, read: Reader, links: Links, key: str = "") -> list[Child]:
     if address := links.calibration(job.id, found.phase):
         body.append(element("p", link("All qubits and gates", address)))
     return body
+
+
+def _used(job: Job) -> str:
+    """Which qubits a job used, in a sentence; empty where that is not known. Raises Damaged."""
+    layout = _layout(job)
+    marks = None if layout is None else used.qubits(job, len(layout.qubits))
+    ours = sorted(each for each in marks or () if type(each) is int)
+    if not ours:
+        return ""
+    more = f" and {len(ours) - _NAMED:,} more" if len(ours) > _NAMED else ""
+    named = ", ".join(f"q{each}" for each in ours[:_NAMED])
+    return f" This job used {len(ours):,} qubit{'' if len(ours) == 1 else 's'}: {named}{more}."
 
 
 def about(job: Job, found: Calibration) -> Child:
@@ -143,9 +158,10 @@ def map_of(job: Job, found: Calibration | None, key: str) -> Child:
     errors, edges, gate = _errors(found)
     title = f"{clean(job.backend)}: {len(layout.qubits):,} qubits"
     named = {} if gate is None else {"edge_name": f"{clean(gate)} error"}
-    return _drawn(
-        device.device(layout.qubits, layout.couplings, errors, edges, title, positions=layout.positions, key=key, **named)
-    )
+    marks = used.qubits(job, len(layout.qubits))
+    figure = device.device(layout.qubits, layout.couplings, errors, edges, title, positions=layout.positions, key=key,
+                           dead=_DEAD, used=marks, **named)  # fmt: skip
+    return element("div", _drawn(figure), remark("Which qubits the job used is not known.") if marks is None else None)
 
 
 def _drawn(figure: Drawn) -> Child:

@@ -17,7 +17,7 @@ from .words import Reader, remark
 CALIBRATIONS = 60  # of a device that are read
 _KEPT = 1_000  # of which what is drawn is kept
 _TIMES = ("T1", "T2")
-_PHOTONS = ("HOM", "Transmittance", "g2")
+_PHOTONS = ("HOM", "Transmittance")
 
 Point = tuple[datetime, float | None]
 
@@ -53,8 +53,8 @@ def _drawn(device: str, found: Iterable[tuple[datetime, Calibration]], left_out:
     points = sorted(medians.values(), key=lambda point: point.at)
     if len(points) < 2:
         return
-    for place, (title, unit, series) in enumerate(_series(points)):
-        yield drift(series, f"{clean(device)}: {title}", unit, key=f"{clean(device)}{place}").element()
+    for place, (title, unit, what, series) in enumerate(_series(points)):
+        yield drift(series, f"{clean(device)}: {title}", unit, f"{clean(device)}{place}", what).element()
     if left_out:
         yield remark(
             f"{count(left_out, 'calibration')} of {clean(device)} between these {'is' if left_out == 1 else 'are'} left out."
@@ -93,16 +93,17 @@ def _medians(at: datetime, of: Calibration) -> _Medians:
     return found
 
 
-def _series(points: list[_Medians]) -> Iterable[tuple[str, str, Mapping[str, list[Point]]]]:
-    """(title, unit, points by figure) of each drawing."""
+def _series(points: list[_Medians]) -> Iterable[tuple[str, str, str, Mapping[str, list[Point]]]]:
+    """(title, unit, what its axis is called, points by figure) of each drawing."""
     names = list(dict.fromkeys(name for point in points for name in point.figures))
     errors = [name for name in names if name == "readout_error" or any(name in point.pairs for point in points)]
-    for title, unit, wanted in (
-        ("medians of T1 and T2", "s", _TIMES),
-        ("medians of errors", "", errors),
-        ("photons", "", _PHOTONS),
+    for title, unit, what, wanted in (
+        ("medians of T1 and T2", "s", "median time", _TIMES),
+        ("medians of errors", "", "median error (probability)", errors),
+        ("medians of HOM and transmittance", "", "median (no unit)", _PHOTONS),
+        ("median of g2", "", "median (no unit)", ("g2",)),
     ):
         series = {clean(name).replace("_", " "): [(point.at, point.figures.get(name)) for point in points]
                   for name in wanted if name in names}  # fmt: skip
         if series:
-            yield title, unit, series
+            yield title, unit, what, series

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element
 
+from .. import noise, readable
 from ..archive import Archive
 from ..drawing import scales
 from ..drawing.elements import Child, element
@@ -14,12 +15,14 @@ from ..job import Job
 from ..printable import clean, clean_lines, count, size
 from ..provenance import moments
 from ..text_forms import to_text
+from ..values import Link, Typed
 from . import devices, results
 from .page import Links, anchor
 from .words import Reader, code, commands, commas, facts, link, linked, moment, remark, status, wide_table
 
 _NAMES = 5  # shown of a job's circuits
 _BLOBS = 200
+_SETTINGS = 60  # of a part of the configuration
 _PACKAGES = ("qiskit", "qiskit-aer", "qiskit-ibm-runtime", "perceval-quandela", "exqalibur", "pulser", "pulser-core",
              "pulser-simulation", "pasqal-cloud", "qutip", "numpy", "scipy")  # fmt: skip
 
@@ -49,7 +52,7 @@ def sections(archive: Archive, job: Job, read: Reader, links: Links) -> list[Ele
         ("Timeline", "timeline", lambda: _timeline(job, key)),
         ("Input", "input", lambda: results.programs(job, read)),
         ("Device", "device", lambda: devices.section(job, read, links, key)),
-        ("Configuration", "configuration", lambda: _configuration(job)),
+        ("Configuration", "configuration", lambda: _configuration(job, read)),
         ("Environment and code", "environment", lambda: _environment(job)),
         ("Gaps", "gaps", lambda: _gaps(job)),
         ("Notes", "notes", lambda: _notes(job)),
@@ -88,9 +91,19 @@ def _identity(archive: Archive, job: Job, read: Reader, links: Links) -> list[Ch
         ("parameters", ", ".join(params)),
         ("parent", linked(code(str(parent)[:12]), links.job(str(parent))) if parent else None),
         ("attempts", str(len(job.folded.attempts)) if len(job.folded.attempts) > 1 else ""),
-        ("usage", to_text(job.usage) if job.usage else ""),
+        ("usage", _usage(job)),
     ])  # fmt: skip
     return [facts_of, *_verification(job)]
+
+
+def _usage(job: Job) -> str:
+    """What was used or paid: names with their numbers, times with their unit."""
+    found = []
+    for name, text in readable.rows(job.usage, job.get):
+        what, _, unit = name.rpartition("_")
+        seconds = (unit or name) in ("s", "seconds")
+        found.append(" ".join(filter(None, ((what if seconds else name).replace("_", " "), text, "s" if seconds else ""))))
+    return ", ".join(found)
 
 
 def _group(archive: Archive, job: Job, links: Links) -> Child:
@@ -145,14 +158,46 @@ def _span(start: datetime, end: datetime | None) -> list[Child]:
     return [scales.duration((end - start).total_seconds()), ", from ", moment(start), " to ", moment(end)]
 
 
-def _configuration(job: Job) -> Iterable[Child]:
+def _configuration(job: Job, read: Reader) -> Iterable[Child]:
     config = job.config
     options = config.get("options", config)
-    if type(options) is dict and options:
-        yield facts([(clean(str(name)), element("code", to_text(value, indent="  "))) for name, value in options.items()])
     rest = {name: value for name, value in config.items() if name != "options"} if options is not config else {}
-    if rest:
-        yield facts([(clean(str(name)), element("code", to_text(value, indent="  "))) for name, value in rest.items()])
+    for part in (options, rest):
+        if type(part) is dict:
+            yield from _settings(list(readable.rows(part, job.get)), job)
+    if (backend := read.said(lambda: _backend(job))) is not None:
+        yield read.heading("Backend")
+        yield backend
+
+
+def _settings(rows: list[tuple[str, str]], job: Job) -> Iterable[Child]:
+    if rows:
+        yield facts([(name, element("code", text)) for name, text in rows[:_SETTINGS]])
+    if len(rows) > _SETTINGS:
+        yield remark(f"{len(rows) - _SETTINGS:,} more: qarchive show {job.id[:12]} --json")
+
+
+def _backend(job: Job) -> Child:
+    """How the backend was set, as far as its snapshot says. Raises Damaged."""
+    snapshot = job.backend_snapshot or {}
+    named = [(name, clean(snapshot[name])) for name in ("class", "owner") if type(snapshot.get(name)) is str]
+    if type(snapshot.get("device")) is Link:
+        device = job.get(snapshot["device"])
+        specs = device.get("specs") if type(device) is dict else None
+        if type(specs) is dict:  # Pulser's
+            named += [("device", clean(specs["name"]))] if type(specs.get("name")) is str else []
+            model = specs.get("default_noise_model")
+            named += [("noise of the device", noise.told(Typed("pulser.NoiseModel", model)))] if type(model) is dict else []
+    changed = readable.changed(snapshot, job.get)
+    if changed is None and not named:
+        return None
+    told = "Options that differ from the defaults of its class:" if changed else "All its options are the defaults of its class."
+    return element(
+        "div",
+        facts([(name, element("code", text)) for name, text in named]),
+        element("p", told) if changed is not None else None,
+        *(_settings(changed, job) if changed else ()),
+    )
 
 
 def _environment(job: Job) -> Iterable[Child]:

@@ -113,7 +113,7 @@ def test_a_group_that_is_not_done_has_a_partial_result_and_says_what_is_missing(
         assert str(caught.value) == f"job {group[1].id[:12]} ended as ERROR without a result: {group[1].error['message']}"
         with pytest.raises(NotFinished) as unfinished:
             look(3)
-        assert str(unfinished.value) == f"job {group[2].id[:12]} was prepared and not sent; `qarchive group run` sends what a group has prepared"
+        assert str(unfinished.value) == f"job {group[2].id[:12]} was prepared and not sent; `qarchive group run` sends it"
     with pytest.raises(JobFailed) as caught:
         partial.combine_results()
     job = group[1]

@@ -466,7 +466,7 @@ def test_an_archive_that_cannot_be_written_is_read_and_nothing_is_prepared_or_ru
                      lambda: group.run_parallel(2, backends=[Bench("a", ran)])):  # fmt: skip
             with pytest.raises(CannotWrite) as caught:
                 call()
-            assert str(caught.value).endswith(": the file system is read-only; copy the archive to a place that can be written")
+            assert str(caught.value).endswith(": the file system is read-only; choose a place that can be written")
         assert ran == [] and len(group) == 2
     finally:
         subprocess.run(["umount", "-l", str(place)], check=True)

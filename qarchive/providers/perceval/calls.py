@@ -79,7 +79,8 @@ def describe_call(stage: Stage, provider: str, call: Call) -> Execution:
         config["settings"] = plain(settings, "config.settings")
     backend = {"type": COMPUTER, "name": call.backend_name, "class": type(call.backend).__qualname__,
                "module": type(call.backend).__module__, "owner": call.owner}  # fmt: skip
-    shots = parameters.get("max_samples") or parameters.get("max_shots")
+    exact = call.command == "probs"  # computed, not sampled, unless it was made of samples
+    shots = parameters.get("max_samples") or (None if exact else parameters.get("max_shots"))
     return Execution(
         provider=provider,
         kind="simulator",
