@@ -149,14 +149,14 @@ class CannotWrite(QArchiveError):
 
 
 class MissingExtra(QArchiveError):
-    """An SDK that is needed for the SDK's own objects, and for nothing else."""
+    """A package that is needed for one thing alone, such as an SDK for its own objects."""
 
     exit_code = 7
 
     def __init__(self, what: str, extra: str, package: str = "qarchive"):
         self.what, self.extra, self.package = what, extra, package
         wanted = f"{package}[{extra}]" if extra else package
-        super().__init__(f"{what} needs an SDK that is not installed; run `pip install '{wanted}'`")
+        super().__init__(f"{what} needs more than is installed; run `pip install '{wanted}'`")
 
 
 class NewerFormat(QArchiveError):

@@ -245,4 +245,4 @@ def test_without_obstore_the_extra_is_named(folder, monkeypatch):
     archive = qarchive.open(folder / "one")
     with pytest.raises(MissingExtra) as error:
         archive.add_remote("lab", "s3://bucket")
-    assert str(error.value) == "s3://bucket needs an SDK that is not installed; run `pip install 'qarchive[s3]'`"
+    assert str(error.value) == "s3://bucket needs more than is installed; run `pip install 'qarchive[s3]'`"

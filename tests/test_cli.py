@@ -483,7 +483,7 @@ def test_input_as_json_holds_metadata_and_binds(lab):
 def test_input_as_json_has_no_program_where_only_the_sdk_could_write_it(lab):
     found = process("--archive", lab, "input", "latest", "--json", program=("-c", WITHOUT_SDK))
     assert json.loads(found.stdout)["circuits"] == [{"index": 0, "name": "rotated", "openqasm": None}]
-    extra = "needs an SDK that is not installed; run `pip install 'qarchive[aer]'`"
+    extra = "needs more than is installed; run `pip install 'qarchive[aer]'`"
     assert found.stderr == f"qarchive: warning: the OpenQASM text of this circuit {extra}\n"
 
 
@@ -760,7 +760,7 @@ def test_what_needs_an_sdk_says_which_extra_to_install(lab, tmp_path):
     for arguments, what in missing:
         found = process("--archive", lab, *arguments, program=("-c", WITHOUT_SDK))
         assert found.returncode == 7 and found.stdout == ""
-        assert found.stderr == f"qarchive: {what} needs an SDK that is not installed; run `pip install 'qarchive[aer]'`\n"
+        assert found.stderr == f"qarchive: {what} needs more than is installed; run `pip install 'qarchive[aer]'`\n"
     assert not (tmp_path / "x.qpy").exists()
 
 

@@ -194,4 +194,4 @@ def test_a_port_that_is_taken_is_said(lab):
 
 def test_serve_says_which_extra_to_install(lab):
     _, err = run("serve", code=7, program=("-c", WITHOUT.format(names={"flask"})))
-    assert err == "qarchive: qarchive serve needs an SDK that is not installed; run `pip install 'qarchive[serve]'`\n"
+    assert err == "qarchive: qarchive serve needs more than is installed; run `pip install 'qarchive[serve]'`\n"

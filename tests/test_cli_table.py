@@ -137,7 +137,7 @@ def test_csv_and_json_lines_need_nothing_but_python_and_parquet_says_what_it_nee
     assert process("-o", "jobs.csv").returncode == process("-o", "jobs.jsonl").returncode == 0
     found = process("-o", "jobs.parquet")
     assert (found.returncode, found.stderr) == (
-        7, "qarchive: a Parquet file needs an SDK that is not installed; run `pip install 'qarchive[parquet]'`\n",
+        7, "qarchive: a Parquet file needs more than is installed; run `pip install 'qarchive[parquet]'`\n",
     )  # fmt: skip
     assert not os.path.exists("jobs.parquet")
 

@@ -149,4 +149,4 @@ def test_without_matplotlib_it_is_named(lab, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MissingExtra) as caught:
         lab.jobs(tag="counts")[0].plot()
-    assert str(caught.value) == "a plot needs an SDK that is not installed; run `pip install 'qarchive[plot]'`"
+    assert str(caught.value) == "a plot needs more than is installed; run `pip install 'qarchive[plot]'`"

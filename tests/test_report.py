@@ -109,7 +109,7 @@ def test_a_device_is_a_map_with_its_calibration_and_all_its_couplings(lab):
     page = page_of(lab, job)
     assert f"{job.backend}: 5 qubits" in page.said("figcaption")
     found = job.calibrations[0]
-    assert {figure.name for figure in found.figures} <= {text for tag, text in page.texts if tag == "td"}
+    assert {figure.name.replace("_", " ") for figure in found.figures} <= {text for tag, text in page.texts if tag == "td"}
     assert "Figures of the calibration" in page.said("caption")
     for pair in ("q0, q1", "q1, q2", "q1, q3", "q3, q4"):
         assert pair in page.said("td")

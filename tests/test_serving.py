@@ -8,7 +8,7 @@ from building import build
 from page_lab import DAYS, EVIL, MAY_RUN, TAG, Page, fill, hostile
 
 import qarchive
-from qarchive.serving import listing
+from qarchive.serving import listing, pages
 from qarchive.serving.app import make
 
 HOST = "127.0.0.1:8642"
@@ -51,6 +51,11 @@ def many(store):
 def ids(page):
     """The jobs that a list shows, in its order."""
     return [a["value"] for a in page.all("input") if a.get("name") == "job"]
+
+
+def leads_of(page, path):
+    """The texts of the links that lead to a path."""
+    return re.findall(rf'<a href="{re.escape(path)}"[^>]*>(?:<[^>]*>)?([^<]*)', page.text.replace("&amp;", "&"))
 
 
 def leads(page, text):
@@ -158,7 +163,10 @@ def test_a_calibration_has_a_page_with_all_figures(get, lab):
     job = lab.job("days/1")
     [path] = leads(get(f"/job/{job.id}"), "All qubits and gates")
     page = get(path)
-    assert "Qubits" in page.said("caption") and "Gate cx" in page.said("caption")
+    assert page.said("h2").split(" ")[:3] == ["Map", "Figures", "Qubits"] and "Gate cx" in page.said("h2")
+    ids = [a["id"] for tag, a in page.tags if tag == "h2"]
+    assert [a["href"] for a in page.all("a") if a["href"].startswith("#part-")] == [f"#{id}" for id in ids]
+    assert page.said("figcaption").startswith("generic_backend_5q: 5 qubits") and "readout_error" not in page.said()
     assert page.said("td").count("q4 ") >= 1
     assert "is not in job" in get(f"/job/{job.id}/calibration?phase=run", 404).said("p")
 
@@ -174,7 +182,7 @@ def test_two_jobs_are_compared(get, lab):
 
 
 def test_other_than_two_are_not_compared(get):
-    told = "the comparison: is of two jobs, and 0 are chosen; choose two in the list of jobs"
+    told = "The comparison: is of two jobs, and 0 are chosen; choose two in the list of jobs"
     assert told in get("/diff", 400).said("p")
 
 
@@ -188,6 +196,13 @@ def test_groups_are_listed_and_have_pages(get, lab):
     assert get("/group/" + "0" * 64, 404).said("h1") == "Not found"
 
 
+def test_groups_are_paged(get, monkeypatch):
+    monkeypatch.setattr(pages, "_GROUPS", 1)
+    first = get("/groups")
+    assert leads(first, "More") == ["/groups?after=1"]
+    assert leads(get("/groups?after=1"), "More") == [] and get("/groups?after=1").said("a") != first.said("a")
+
+
 def test_the_jobs_of_a_large_group_are_paged(many):
     archive, _ = many
     [row] = archive._store.index.groups() or [None]
@@ -195,11 +210,48 @@ def test_the_jobs_of_a_large_group_are_paged(many):
     assert len(archive.jobs(group="all")) == 120
 
 
-def test_devices_are_listed_and_show_their_drift(get):
+def test_devices_are_listed_and_show_their_drift(get, monkeypatch):
     assert leads(get("/devices"), "generic_backend_5q") == ["/device/generic_backend_5q"]
     page = get("/device/generic_backend_5q")
     assert "medians of T1 and T2" in page.said("figcaption") and "medians of errors" in page.said("figcaption")
-    assert "There are no two calibrations of it." in get("/device/aer_simulator").said("p")
+    assert f"{DAYS + 1}" == next(iter(leads_of(page, "/?backend=generic_backend_5q")))
+    assert "T1" in page.said("td") and "5 qubits" in page.said("figcaption")
+    page = get("/device/aer_simulator")
+    assert "No job on it has a calibration." in page.said("p") and not page.all("figure")
+    monkeypatch.setattr(listing, "LATEST", 1)
+    page = get("/device/aer_simulator")
+    assert "None of its latest 1 jobs has a calibration." in page.said("p")
+    assert "The device 'nonexist' is not in" in get("/device/nonexist", 404).said("p")
+
+
+def test_a_device_with_one_calibration_shows_it(lab, tmp_path):
+    day = lab.job("days/1")
+    lab.export(tmp_path / "day.qar", [day.id])
+    with qarchive.open(tmp_path / "day.qar") as archive:
+        page = Page(make(archive, frozenset({HOST})).test_client().get(f"/device/{day.backend}", headers={"Host": HOST}).text)
+    assert "readout error" in page.said("td") and "5 qubits" in page.said("figcaption")
+    assert leads_of(page, f"/job/{day.id}/calibration?phase=submit") == ["All qubits and gates"] and leads_of(
+        page, f"/?backend={day.backend}"
+    ) == ["1"]
+    assert "Its drift is shown once there are two calibrations." in page.said("p")
+
+
+def test_devices_say_how_much_they_were_used_and_when(get, lab):
+    page, day = get("/devices"), next(iter(lab.jobs(backend="generic_backend_5q")))
+    assert leads_of(page, "/?backend=generic_backend_5q") == [str(DAYS + 1)]
+    assert leads_of(page, f"/job/{day.id}") == leads_of(page, f"/job/{day.id}/calibration") == [f"{day.created:%Y-%m-%d %H:%M}"]
+
+
+def test_devices_are_counted_up_to_a_bound_and_paged(many, monkeypatch):
+    _, get = many
+    assert leads_of(get("/devices"), "/?backend=device_0") == ["60"]
+    monkeypatch.setattr(listing, "LATEST", 10)
+    monkeypatch.setattr(listing, "COUNTED", 50)
+    monkeypatch.setattr(pages, "_DEVICES", 1)
+    page = get("/devices")
+    assert leads_of(page, "/?backend=device_0") == ["more than 50"] and leads(page, "More") == ["/devices?after=device_0"]
+    page = get("/devices?after=device_0")
+    assert leads_of(page, "/?backend=device_1") == ["more than 50"] and leads(page, "More") == []
 
 
 @pytest.mark.parametrize("path", ["/", "/groups", "/devices", "/job/latest", "/?q=script", "/diff/latest/@2"])
@@ -242,16 +294,20 @@ def test_only_reading_is_answered(get, method):
 
 
 @pytest.mark.parametrize("path, code, told", [
-    ("/nowhere", 404, "not found"),
-    ("/job/ffffffff", 404, "job 'ffffffff' is not in"),
-    ("/?status=LOST", 400, "the status 'LOST': does not exist"),
-    ("/?since=yesterday", 400, "since='yesterday': is no time"),
-    ("/?after=1-2", 400, "the place '1-2': is none; begin at the first page"),
+    ("/nowhere", 404, "There is no page at this address."),
+    ("/?status=LOST", 400, "The status 'LOST': does not exist"),
+    ("/?since=yesterday", 400, "The date 'yesterday': is none; give one such as 2026-11-21."),
+    ("/?after=1-2", 400, "The place '1-2': is none; begin at the first page."),
     ("/?after=99999999999999999999-" + "0" * 64, 400, "is none; begin at the first page"),
 ])  # fmt: skip
 def test_what_cannot_be_answered_is_said(get, path, code, told):
     page = get(path, code)
-    assert told in page.said("p").lower() if code == 404 and path == "/nowhere" else told in page.said("p")
+    assert told in page.said("p") and leads(page, "All jobs") == ["/"]
+
+
+def test_a_reader_is_led_to_a_list_and_to_no_command(get, lab):
+    page = get("/job/ffffffff", 404)
+    assert f"Job 'ffffffff' is not in {lab.path}." in page.said("p") and "qarchive list" not in page.said()
 
 
 def test_a_reference_to_several_jobs_shows_them(store):

@@ -186,9 +186,9 @@ def test_a_frame_says_what_the_archive_says(archive):
 
 @pytest.mark.parametrize(("module", "what", "message"), [
     ("pandas", lambda jobs: jobs.to_pandas(),
-     "a DataFrame needs an SDK that is not installed; run `pip install 'qarchive[pandas]'`"),
+     "a DataFrame needs more than is installed; run `pip install 'qarchive[pandas]'`"),
     ("pyarrow", lambda jobs: written("parquet", jobs),
-     "a Parquet file needs an SDK that is not installed; run `pip install 'qarchive[parquet]'`"),
+     "a Parquet file needs more than is installed; run `pip install 'qarchive[parquet]'`"),
 ])  # fmt: skip
 def test_what_is_not_installed_is_named(archive, monkeypatch, module, what, message):
     monkeypatch.setitem(sys.modules, module, None)

@@ -22,7 +22,7 @@ _PORT = 8642
 
 
 @click.command()
-@click.argument("references", nargs=-1, metavar="REF", shell_complete=complete_reference)
+@click.argument("references", nargs=-1, metavar="[REF...]", shell_complete=complete_reference)
 @click.option("-o", "--output", "target", type=click.Path(allow_dash=True), metavar="FILE",
               help="The page to write; - for stdout. Default: stdout, where it is no terminal.")  # fmt: skip
 @filter_options
@@ -34,9 +34,10 @@ def report(
 ) -> None:
     """Write a page about jobs that any browser shows.
 
-    REF is a job, or a group by its name; the options choose more jobs, those for which all of them hold. One HTML file with all
-    figures in it, and their data beside them, that needs neither a network nor JavaScript. Of one job it says all that the
-    archive holds; of several jobs also how their devices drifted. Exit code 5 where something is damaged: the page says what.
+    REF... are jobs, or groups by their names; the options choose more jobs, or jobs without any REF: those for which all of them
+    hold. One HTML file with all figures in it, and their data beside them, that needs neither a network nor JavaScript. Of one
+    job it says all that the archive holds; of several jobs also how their devices drifted. Exit code 5 where something is
+    damaged: the page says what.
 
     \b
     Example: qarchive report latest -o page.html

@@ -1,10 +1,13 @@
 """A figure: a drawing, and beside it the same as a table."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
 from .elements import Child, element
+
+LONG = 100  # lines or rows of what is folded, and is not printed: about two sheets
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,22 @@ class Figure:
     def element(self) -> Element:
         """The figure as it stands in a page: drawing, caption, and the table to unfold."""
         caption = element("figcaption", self.title, element("small", " ", self.note) if self.note else None)
-        data = element("details", element("summary", "Data"), scrolled(self.table, f"Data: {self.title}"))
-        return element("figure", caption, self.drawing, data)
+        told = f"Data: {self.title}"
+        rows = len(self.table.find("tbody") or ())
+        data = folded(element("summary", "Data", aria_label=told), scrolled(self.table, told), lines=rows)
+        return element("figure", caption, scrolled(self._sized(), f"Drawing: {self.title}"), data)
+
+    def _sized(self) -> Element:
+        """The drawing with the width at which its texts are as large as those of a page: a narrow page shows it so, and moves it
+        sideways, where a wide one stretches it."""
+        drawing = copy(self.drawing)
+        drawing.set("width", drawing.get("viewBox", "0 0 720 0").split()[2])
+        return drawing
+
+
+def folded(summary: Element, *content: Child, lines: int, unfold: bool = False) -> Element:
+    """What is seen when its `<summary>` is asked for. On paper it is unfolded, but for what has many lines."""
+    return element("details", summary, *content, class_="long" if lines > LONG else None, open="" if unfold else None)
 
 
 def scrolled(what: Element, label: str) -> Element:

@@ -1,9 +1,10 @@
 """The device of a job: a map of it coloured by its calibration, and how good its qubits, gates and modes were."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from xml.etree.ElementTree import Element
 
 from .. import trees
 from ..calibration import DETAILS, Calibration, places
@@ -11,6 +12,7 @@ from ..drawing import atoms, calibrated, device, modes, scales
 from ..drawing.calibrated import place
 from ..drawing.elements import Child, element
 from ..drawing.figure import Figure as Drawn
+from ..drawing.figure import scrolled, table
 from ..job import Job
 from ..printable import clean
 from ..values import Array, Link
@@ -19,6 +21,7 @@ from .page import Links, anchor
 from .words import Reader, code, facts, link, linked, moment, remark, wide_table
 
 _MOST = 2_000  # qubits that a map shows
+_SLIM, _TALL = 3, 30  # columns and rows of a table
 _NAMED = 20  # qubits that a sentence names
 _DEAD = 1.0  # an error with which nothing works
 _PHASES = {"submit": "sending", "run": "the run", "retrieval": "a later time"}
@@ -47,7 +50,7 @@ def section(job: Job, read: Reader, links: Links, key: str = "") -> list[Child]:
     if found is not None and (before := read.shown.setdefault((job.provider, job.backend, found.digest), job.id)) != job.id:
         where = linked(code(before[:12]), f"#{anchor(before)}")
         return [element("p", "The device and its calibration are those of job ", where, ".", _used(job)), about(job, found)]
-    body: list[Child] = [read.said(lambda: _map(job, found, key))]
+    body: list[Child] = [read.said(lambda: map_of(job, found, key))]
     body += _atoms(job, read, key)
     if found is None:
         lost = [
@@ -99,24 +102,33 @@ def _side(sent: datetime, measured: datetime) -> str:
 
 def summary(found: Calibration) -> Child:
     """Each figure: its median, where it is best, and where it is worst. Raises NotCanonical, BadInput, Damaged."""
-    rows = calibrated.rows(found.figures, found.letter)
+    rows = [(_title(name), *rest) for name, *rest in calibrated.rows(found.figures, found.letter)]
     return wide_table(calibrated.HEADER, rows, "Figures of the calibration", right=calibrated.RIGHT) if rows else None
 
 
-def tables(found: Calibration) -> Iterable[Child]:
-    """All figures of all qubits or modes, and of all gates. Raises NotCanonical, BadInput, Damaged."""
+def tables(found: Calibration) -> Iterable[tuple[str, Element]]:
+    """(title, table) of all figures of all qubits or modes, and of each gate. Raises NotCanonical, BadInput, Damaged."""
     names = list(found.qubits)
     count = max(map(len, found.qubits.values()), default=0)
     if count:
         rows = [(place((i,), found.letter), *(_cell(column, i, found.units[name]) for name, column in found.qubits.items()))
                 for i in range(count)]  # fmt: skip
         what = "Modes" if found.letter == "m" else "Qubits"
-        yield wide_table((what[:-1], *map(_title, names)), rows, what, right=range(1, len(names) + 1))
+        yield what, _whole(what, (what[:-1], *map(_title, names)), rows)
     for gate, numbers in found.gates.items():
         names = list(dict.fromkeys(name for of_place in numbers.values() for name in of_place))
         rows = [(place(qubits, found.letter), *(scales.si(of_place[name], clean(found.units[name])) if name in of_place else ""
                                                 for name in names)) for qubits, of_place in sorted(numbers.items())]  # fmt: skip
-        yield wide_table(("Where", *map(_title, names)), rows, f"Gate {clean(gate)}", right=range(1, len(names) + 1))
+        what = f"Gate {clean(gate)}"
+        yield what, _whole(what, ("Where", *map(_title, names)), rows)
+
+
+def _whole(what: str, header: Sequence[str], rows: list[tuple[str, ...]]) -> Element:
+    """A table of numbers; one of few columns and many rows stands in several columns where there is room."""
+    made = table(header, rows, right=range(1, len(header)))
+    if len(header) <= _SLIM and len(rows) > _TALL:
+        made.set("class", "slim")
+    return scrolled(made, what)
 
 
 def _cell(column: list, at: int, unit: str) -> str:
@@ -131,7 +143,8 @@ def _title(name: str) -> str:
 # Maps
 
 
-def _map(job: Job, found: Calibration | None, key: str) -> Child:
+def map_of(job: Job, found: Calibration | None, key: str) -> Child:
+    """A job's device, coloured by a calibration; None where nobody says how it is made. Raises Damaged."""
     if found is not None and found.value.get("type") == DETAILS:
         columns = {clean(name): [scales.finite(number) for number in column] for name, column in found.qubits.items()}
         return (

@@ -1,12 +1,15 @@
 """The page of a job: what went in, how it ran, where, and what came out; and how anybody can check that it is so."""
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element
 
 from .. import noise, readable
 from ..archive import Archive
+from ..drawing import scales
 from ..drawing.elements import Child, element
+from ..drawing.figure import folded
 from ..drawing.timeline import timeline
 from ..job import Job
 from ..printable import clean, clean_lines, count, size
@@ -119,7 +122,7 @@ def _verification(job: Job) -> list[Child]:
     told = ("The seal is the SHA-256 digest over the job's input, configuration, device, calibration, environment and result. "
             "Whoever has the archive, or a bundle of the job, makes it again from the data, offline:")  # fmt: skip
     lines = (f"qarchive verify {short}", f"qarchive export {short} -o job.qar", f"qarchive --archive job.qar verify {short}")
-    return [element("details", element("summary", "How to verify it"), element("p", told), commands(*lines), open="")]
+    return [folded(element("summary", "How to verify it"), element("p", told), commands(*lines), lines=len(lines), unfold=True)]
 
 
 def _timeline(job: Job, key: str) -> Iterable[Child]:
@@ -140,11 +143,19 @@ def _timeline(job: Job, key: str) -> Iterable[Child]:
         ticks += [(what + of, at) for what, at in moments_of if at]
     ticks += [(clean(str(entry["name"])), entry["created"].datetime) for entry in job.history
               if entry["type"] == "event" and "name" in entry and "created" in entry]  # fmt: skip
-    if spans or len(ticks) > 1:
+    if len(spans) + len(ticks) == 2 and len(spans) < 2:  # two moments and a time make no figure
+        yield facts([*((name, moment(at)) for name, at in ticks), *((name, _span(*ends)) for name, *ends in spans)])
+    elif spans or len(ticks) > 1:
         yield timeline(spans, ticks, "What happened when", key).element()
     missing = [(clean(name), clean(why)) for name, why in when.missing.items()]
     if missing:
         yield facts([(name, f"not known: {why}") for name, why in missing])
+
+
+def _span(start: datetime, end: datetime | None) -> list[Child]:
+    if end is None:
+        return ["from ", moment(start), ", still going on"]
+    return [scales.duration((end - start).total_seconds()), ", from ", moment(start), " to ", moment(end)]
 
 
 def _configuration(job: Job, read: Reader) -> Iterable[Child]:
@@ -206,9 +217,8 @@ def _environment(job: Job) -> Iterable[Child]:
     others = {name: version for name, version in packages.items() if name not in _PACKAGES}
     if others:
         listed = ", ".join(f"{clean(name)} {clean(version)}" for name, version in others.items())
-        yield element(
-            "details", element("summary", f"{count(len(others), 'other package')}"), element("p", listed, class_="packages")
-        )
+        summary = element("summary", f"{count(len(others), 'other package')}")
+        yield folded(summary, element("p", listed, class_="packages"), lines=1)
 
 
 def _gaps(job: Job) -> Iterable[Child]:
@@ -240,6 +250,6 @@ def _blobs(job: Job) -> Iterable[Child]:
     rows = [(clean(kind), size(length), code(digest)) for kind, digest, length in blobs[:_BLOBS]]
     told = f"{count(len(blobs), 'blob')}, {size(sum(length for *_, length in blobs))}"
     table = wide_table(("Kind", "Size", "SHA-256"), rows, "What the job refers to", right=(1,))
-    yield element("details", element("summary", told), table)
+    yield folded(element("summary", told), table, lines=len(rows))
     if len(blobs) > _BLOBS:
         yield remark(f"{len(blobs) - _BLOBS:,} more: qarchive show {job.id[:12]} --json")

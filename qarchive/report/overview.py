@@ -14,18 +14,21 @@ from .page import Links, document
 from .words import Reader, code, link, linked, moment, remark, status
 
 JOBS = 20  # of a page that have a section of their own
-_HEADER = ("Job", "Created (UTC)", "Status", "Backend", "Shots", "Circuits", "Names, group, tags")
-_RIGHT = (4, 5)
+_HEADER = ("Names, group, tags", "Job", "Status", "Created (UTC)", "Backend", "Shots", "Circuits")
+_RIGHT = (5, 6)
 
 
 def rows_table(rows: Iterable[Row], links: Links, label: str, first: tuple[str, list[Child]] | None = None) -> Element:
     """Jobs as a table, with `first` (its header, a cell a row) before the other columns."""
     cells: list[Sequence[Child]] = [_cells(row, links) for row in rows]
     if first is None:
-        return scrolled(table(_HEADER, cells, right=_RIGHT), label)
-    header, column = first
-    joined = [(cell, *row) for cell, row in zip(column, cells, strict=True)]
-    return scrolled(table((header, *_HEADER), joined, right=[place + 1 for place in _RIGHT]), label)
+        made = table(_HEADER, cells, right=_RIGHT)
+    else:
+        header, column = first
+        joined = [(cell, *row) for cell, row in zip(column, cells, strict=True)]
+        made = table((header, *_HEADER), joined, right=[place + 1 for place in _RIGHT])
+    made.set("class", "jobs")
+    return scrolled(made, label)
 
 
 def _cells(row: Row, links: Links) -> Sequence[Child]:
@@ -34,10 +37,13 @@ def _cells(row: Row, links: Links) -> Sequence[Child]:
     labels = [link(f"[{clean(row.group)}]", links.jobs(group=row.group))] if row.group else []
     labels += [link(f"#{clean(tag)}", links.jobs(tag=tag)) for tag in row.tags]
     spaced = [part for label in labels for part in (" ", label)]
-    return (linked(code(row.id[:12]), links.job(row.id)), moment(row.created, seconds=False), status(row.status),
-            link(clean(f"{row.provider}:{row.backend}"), links.jobs(provider=row.provider, backend=row.backend)),
-            "–" if row.shots is None else f"{row.shots:,}", f"{row.size:,}",
-            element("span", clean(", ".join(names)) + more, element("small", *spaced[1:]) if labels else None))  # fmt: skip
+    address = links.job(row.id)
+    name = link(clean(", ".join(names)) + more, address) if names else None
+    backend = link(clean(f"{row.provider}:{row.backend}"), links.jobs(provider=row.provider, backend=row.backend))
+    return (element("span", name, element("small", *spaced) if labels else None, class_="names"),
+            linked(code(row.id[:12]), address), status(row.status), moment(row.created, seconds=False),
+            element("span", backend, class_="backend"), "–" if row.shots is None else f"{row.shots:,}",
+            f"{row.size:,}")  # fmt: skip
 
 
 def report(archive: Archive, chosen: Sequence[Job], title: str | None = None) -> tuple[str, Reader]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..drawing import scales
 from ..drawing.elements import Child, element
+from ..drawing.figure import folded
 from ..drawing.histogram import histogram
 from ..job import Job
 from ..outcomes import TABLES, is_table, numbers_of
@@ -85,7 +86,7 @@ def programs(job: Job, read: Reader) -> Iterable[Child]:
         name = f"Circuit {place}" + (f": {clean(names[place])}" if names[place] else "")
         pre = element("pre", element("code", shown), tabindex="0")
         cut = remark(f"The first {_TEXT:,} characters. qarchive input {job.id[:12]} prints all.") if len(text) > _TEXT else None
-        yield element("details", element("summary", f"{name} ", element("small", count(lines, "line"))), pre, cut,
-                      open="" if len(texts) == 1 and lines <= _OPEN else None)  # fmt: skip
+        summary = element("summary", f"{name} ", element("small", count(lines, "line")))
+        yield folded(summary, pre, cut, lines=lines, unfold=len(texts) == 1 and lines <= _OPEN)
     if len(texts) > CIRCUITS:
         yield remark(f"{CIRCUITS} of {len(texts):,} circuits are shown. qarchive input {job.id[:12]} --circuit N prints any.")

@@ -22,6 +22,11 @@ _HEADERS = {
     "Permissions-Policy": "interest-cohort=()",
     "Cache-Control": "no-store",  # what is in an archive is nobody else's, and changes
 }
+_TOLD = {  # titles and texts of answers that are no page of the archive's
+    404: ("Not found", "There is no page at this address."),
+    405: ("Only reading is answered", "Pages can be asked for, and nothing can be sent here."),
+    421: ("Another name", "The archive is shown at the address that `qarchive serve` prints, and under no other name."),
+}
 _CODES = ((Ambiguous, 300), (NotFound, 404), (BadInput, 400))
 
 
@@ -46,7 +51,8 @@ def make(archive: Archive, hosts: frozenset[str]) -> Flask:
     @app.errorhandler(Exception)
     def explain(error: Exception) -> tuple[str, int]:
         if isinstance(error, HTTPException):
-            return site.error(error.name, error.description or error.name), error.code or 500
+            code = error.code or 500
+            return site.error(*_TOLD.get(code, (error.name, error.description or error.name))), code
         if isinstance(error, QArchiveError):
             code = next((code for kind, code in _CODES if isinstance(error, kind)), 500)
             return site.refused(error), code
@@ -86,7 +92,7 @@ def make(archive: Archive, hosts: frozenset[str]) -> Flask:
 
     @app.get("/devices", provide_automatic_options=False)
     def devices() -> str:
-        return site.devices()
+        return site.devices(request.args.get("after"))
 
     @app.get("/device/<path:backend>", provide_automatic_options=False)
     def device(backend: str) -> str:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from ..archive import Archive
 from ..errors import BadInput
 from ..index import Query, Row
-from ..library import PREFIX_MIN
+from ..library import PREFIX_MIN, moment_of
 
 PAGE = 50
 COUNTED = 1_000  # jobs that are counted at most: with several filters ten times as many take a second
+LATEST = 100  # jobs of a backend among which one with a calibration is looked for
 FILTERS = ("provider", "backend", "status", "kind", "tag", "group", "name", "since", "until")
 
 Place = tuple[int, bytes]
@@ -37,8 +38,43 @@ class Found:
     filters: list[str]
 
 
+@dataclass(frozen=True)
+class On:
+    """What the index knows of a backend at a glance. `latest` is its latest job, `calibrated` the latest one with a calibration
+    among its latest 100, None where there is none; `more` says whether it has more jobs than these."""
+
+    name: str
+    counted: str
+    latest: Row | None
+    calibrated: Row | None
+    more: bool
+
+    @property
+    def provider(self) -> str:
+        return self.latest.provider if self.latest else ""
+
+    @property
+    def kind(self) -> str:
+        return self.latest.kind if self.latest else ""
+
+
+def on(archive: Archive, backend: str) -> On:
+    """Looks at no more than some of its jobs, however many there are."""
+    index, query = archive._store.index, Query(backend=backend)
+    rows = index.rows(query, LATEST + 1)
+    more, rows = len(rows) > LATEST, rows[:LATEST]
+    number = index.count(query, COUNTED + 1) if more else len(rows)
+    counted = f"more than {COUNTED:,}" if number > COUNTED else f"{number:,}"
+    return On(backend, counted, rows[0] if rows else None, next((row for row in rows if row.calibration), None), more)
+
+
 def query_of(archive: Archive, filters: Mapping[str, str]) -> Query:
-    """Raises BadInput for a status or a time that is none."""
+    """Raises BadInput for a status or a date that is none."""
+    for name in ("since", "until"):
+        try:
+            moment_of(name, filters.get(name))
+        except BadInput:
+            raise BadInput(f"the date {filters[name]!r}", "is none", "give one such as 2026-11-21") from None
     return archive.jobs(**filters)._query
 
 

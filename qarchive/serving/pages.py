@@ -16,7 +16,7 @@ from ..printable import clean, count
 from ..report import comparison, devices, drifts, overview
 from ..report import jobs as reports
 from ..report.page import Links, document
-from ..report.words import Reader, code, facts, link, linked, moment, problem, remark, status, wide_table
+from ..report.words import Reader, code, commas, facts, link, linked, moment, problem, remark, status, wide_table
 from . import listing
 from .listing import FILTERS, Page
 
@@ -24,6 +24,7 @@ _KINDS = ("simulator", "qpu", "local", "mock")
 _GROUPS = 100  # of a page
 _STRETCHES = 2_000  # jobs of a group of which it is said circuit by circuit how they stand
 _NAMES = 200  # of backends that a form suggests
+_DEVICES = 50  # of a page
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Site:
         names = self._backends()[:_NAMES]
         suggestions = element("datalist", *(element("option", value=clean(name)) for name in names), id="backends")
         search = element("label", "Search: an id, a provider's id, a tag, a group, a backend, a circuit's name",
-                         element("input", type="search", name="q", value=clean(text)), class_="search")  # fmt: skip
+                         element("input", type="search", name="q", value=clean(text)))  # fmt: skip
         fields = [_field("Provider", "provider", filters), _field("Backend, * for any", "backend", filters, list="backends"),
                   _choice("Status", "status", model.STATUSES[::-1], filters), _choice("Kind", "kind", _KINDS, filters),
                   _field("Tag", "tag", filters), _field("Group", "group", filters),
@@ -118,7 +119,9 @@ class Site:
                   _field("Before (UTC)", "until", filters, type="date")]  # fmt: skip
         button = element("div", element("button", "Show", type="submit"), " ",
                          element("a", "Clear", href="/") if filters or text else None)  # fmt: skip
-        return element("form", element("div", search, *fields, button, class_="filters"), suggestions, action="/", method="get",
+        folded = element("details", element("summary", "Filters"), element("div", *fields), class_="filters",
+                         open="" if filters else None)  # fmt: skip
+        return element("form", element("div", search, button, class_="search"), folded, suggestions, action="/", method="get",
                        role="search", aria_label="Jobs")  # fmt: skip
 
     # A job, two jobs
@@ -141,9 +144,13 @@ class Site:
         of_job = element("p", "of job ", linked(code(job.id[:12]), self._links.job(job.id)), class_="subtitle")
         head = element("header", element("h1", f"Calibration of {clean(found.device or job.backend)}"), of_job)
         read = Reader()
-        body = [devices.about(job, found), element("ul", *others) if others else None,
-                read.section("Figures", "figures", lambda: [devices.summary(found)]),
-                read.section("Qubits, modes and gates", "places", lambda: devices.tables(found))]  # fmt: skip
+        parts = [("Map", lambda: [devices.map_of(job, found, job.id[:12])]), ("Figures", lambda: [devices.summary(found)])]
+        tables = read(lambda: list(devices.tables(found))) or []
+        parts += [(title, lambda table=table: [table]) for title, table in tables]
+        made = [read.section(title, f"part-{place}", part) for place, (title, part) in enumerate(parts)]
+        sections = [section for section in made if section is not None]
+        body = [devices.about(job, found), element("ul", *others) if others else None, reports.contents(sections), *sections,
+                *map(problem, read.problems)]  # fmt: skip
         return self._document(f"Calibration of {clean(found.device or job.backend)}", [head, *body])
 
     def diff(self, references: Sequence[str]) -> str:
@@ -166,13 +173,13 @@ class Site:
         for group in known[start : start + _GROUPS]:
             tally = self._archive._store.index.tally(bytes.fromhex(group.id))
             here = "" if group.archive == self._archive.id else f" (from archive {group.archive[:8]})"
-            rows.append((element("span", link(clean(group.name), self._links.group(group.id)), here), *_tallied(tally),
-                         moment(group.created, seconds=False)))  # fmt: skip
-        more = link("More", f"/groups?after={start + _GROUPS}") if len(known) > start + _GROUPS else None
+            name = element("span", link(clean(group.name), self._links.group(group.id)), here, class_="names")
+            rows.append((name, *_tallied(tally), moment(group.created, seconds=False)))
+        more = [element("p", link("More", f"/groups?after={start + _GROUPS}"))] if len(known) > start + _GROUPS else []
         table = wide_table(
             ("Group", "Jobs", "Circuits", "State", "Created (UTC)"), rows, f"{count(len(known), 'group')}", right=(1, 2)
         )
-        body = [table, element("p", more) if more else None] if rows else [element("p", "There is no group in this archive.")]
+        body = [table, *more] if rows else [element("p", "There is no group in this archive.")]
         return self._document("Groups", [element("header", element("h1", "Groups")), *body], "/groups")
 
     def group(self, id: str, after: str | None) -> str:
@@ -205,27 +212,62 @@ class Site:
 
     # Devices
 
-    def devices(self) -> str:
+    def devices(self, after: str | None) -> str:
+        """The backends that jobs ran on, a page at a time, each with what the index knows of its latest jobs."""
         names = self._backends()
-        items = [element("li", link(clean(name), f"/device/{quote(name, safe='')}")) for name in names]
-        body = [element("ul", *items)] if items else [element("p", "There is no job in this archive yet.")]
-        lead = element("p", "Every backend that jobs ran on. A page of each shows how its calibrations moved.", class_="subtitle")
+        known = [listing.on(self._archive, name) for name in [name for name in names if name > (after or "")][:_DEVICES]]
+        rows = [(element("span", link(clean(on.name), f"/device/{quote(on.name, safe='')}"), class_="names"),
+                 link(on.counted, self._links.jobs(backend=on.name)), self._when(on.latest),
+                 self._when(on.calibrated, calibration=True), clean(on.provider), clean(on.kind)) for on in known]  # fmt: skip
+        if not rows:
+            body: list[Child] = [element("p", "There is no job in this archive yet.")]
+        else:
+            header = ("Device", "Jobs", "Last used (UTC)", "Latest calibration (UTC)", "Provider", "Kind")
+            last = known[-1].name
+            more = [element("p", link("More", f"/devices?{urlencode({'after': last})}"))] if last != names[-1] else []
+            body = [wide_table(header, rows, count(len(names), "device"), right=(1,)), *more]
+        told = "Every backend that jobs ran on. A calibration is of the time of the job that was sent with it."
+        lead = element("p", told, class_="subtitle")
         return self._document("Devices", [element("header", element("h1", "Devices"), lead), *body], "/devices")
 
+    def _when(self, row: Row | None, calibration: bool = False) -> Child:
+        """When a job was made, which leads to it, or to its calibration."""
+        if row is None:
+            return "–"
+        address = self._links.calibration(row.id, "") if calibration else self._links.job(row.id)
+        return linked(moment(row.created, seconds=False), address)
+
     def device(self, backend: str) -> str:
-        """How a device drifted over its calibrations."""
+        """A device: its jobs, its latest calibration, and how it drifted. Raises NotFound."""
+        if backend not in self._backends():
+            raise NotFound(f"the device {backend!r}", str(self._archive.path))
         read = Reader()
-        found = read.section("Drift", "drift", lambda: drifts.of_device(self._archive, backend, read))
-        lead = element("p", link("Its jobs", self._links.jobs(backend=backend)), class_="subtitle")
-        none = remark("There are no two calibrations of it.") if found is None else None
-        last = [problem(error) for error in read.problems]
-        return self._document(clean(backend), [element("header", element("h1", clean(backend)), lead), found, none, *last])
+        on = listing.on(self._archive, backend)
+        shown = on.calibrated or on.latest
+        lead = element("p", ", ".join(filter(None, (clean(on.provider), clean(on.kind)))), class_="subtitle")
+        of_job = ["of the job of ", self._when(on.calibrated)] if on.calibrated else None
+        body: list[Child] = [
+            element("header", element("h1", clean(backend)), lead),
+            facts([("jobs", link(on.counted, self._links.jobs(backend=backend))), ("last used", self._when(on.latest)),
+                   ("latest calibration", of_job)]),
+        ]  # fmt: skip
+        if shown is not None:
+            title = "As of its latest calibration" if on.calibrated else "As of its latest job"
+            body.append(read.section(title, "latest", lambda: devices.section(self._archive.job(shown.id), read, self._links)))
+        if on.calibrated is None:  # all calibrations are not asked for: that takes seconds where there are a million jobs
+            whose = f"None of its latest {listing.LATEST} jobs" if on.more else "No job on it"
+            body.append(remark(f"{whose} has a calibration."))
+        else:
+            drift = read.section("Drift", "drift", lambda: drifts.of_device(self._archive, backend, read))
+            body.append(remark("Its drift is shown once there are two calibrations.") if drift is None else drift)
+        body += map(problem, read.problems)
+        return self._document(clean(backend), body)
 
     # Errors
 
     def error(self, title: str, told: str) -> str:
-        """A page that says what went wrong."""
-        return self._document(title, [element("header", element("h1", clean(title))), element("p", clean(told))])
+        """A page that says what went wrong, and leads back."""
+        return self._document(title, [element("header", element("h1", clean(title))), element("p", clean(told)), _back()])
 
     def refused(self, error: QArchiveError) -> str:
         """The same, with the jobs that a reference may mean."""
@@ -233,10 +275,11 @@ class Site:
         if isinstance(error, Ambiguous):
             items = [element("li", linked(code(id), self._links.job(id))) for id in error.candidates]
             listed = [element("ul", *items)]
-        title = (
-            "Not found" if isinstance(error, NotFound) else "Which one?" if isinstance(error, Ambiguous) else "It cannot be shown"
-        )
-        return self._document(title, [element("header", element("h1", title)), element("p", clean(str(error))), *listed])
+        titles = ((NotFound, "Not found"), (Ambiguous, "Which one?"))
+        title = next((title for kind, title in titles if isinstance(error, kind)), "It cannot be shown")
+        told = str(error).replace("; `qarchive list` shows what there is", "")  # here a link does
+        told = clean(f"{told[:1].upper()}{told[1:]}.")
+        return self._document(title, [element("header", element("h1", title)), element("p", told), *listed, _back()])
 
     def _backends(self) -> list[str]:
         return self._archive._store.index.names("backend")
@@ -249,6 +292,11 @@ class Site:
                          element("nav", element("ul", *items), aria_label="Archive"),
                          element("p", clean(str(self._archive.path)), class_="where"), class_="banner")  # fmt: skip
         return document(title, body, policy=None, banner=banner)
+
+
+def _back() -> Element:
+    items = (("All jobs", "/"), ("Groups", "/groups"), ("Devices", "/devices"))
+    return element("p", *commas(element("a", name, href=path) for name, path in items))
 
 
 def _field(label: str, name: str, filters: Mapping[str, str], **attributes: str) -> Element:
@@ -265,9 +313,7 @@ def _choice(label: str, name: str, values: Sequence[str], filters: Mapping[str, 
 def _tallied(tally: Mapping[str, tuple[int, int]]) -> tuple[str, str, Child]:
     """(jobs, circuits, how many jobs stand how)."""
     ordered = [(word, tally[word][0]) for word in reversed(model.STATUSES) if word in tally]
-    parts: list[Child] = []
-    for word, number in ordered:
-        parts += [", " if parts else None, f"{number:,} ", status(word)]
+    parts = commas(element("span", f"{number:,} ", status(word), class_="tally") for word, number in ordered)
     return (f"{sum(number for number, _ in tally.values()):,}", f"{sum(size for _, size in tally.values()):,}",
             element("span", *parts))  # fmt: skip
 

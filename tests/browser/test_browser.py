@@ -3,14 +3,17 @@
 import shutil
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from building import build
 from page_lab import DAYS, EVIL, fill, hostile
 from playwright.sync_api import sync_playwright
 
 import qarchive
+from qarchive.store import Store
 
 ROOT = Path(qarchive.__file__).parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -27,6 +30,16 @@ PUT = """() => {
     script.textContent = 'window.ran = 1';
     document.body.append(script);
 }"""
+
+
+# How bars and the bars of error over them are painted; the texts of drawings in pixels as they are seen; the titles of figures.
+PAINTED = """() => ['.histogram rect', '.histogram path[fill=none]'].map((each, i) =>
+    getComputedStyle(document.querySelector(each))[i ? 'stroke' : 'fill'])"""
+SIZES = """() => [...document.querySelectorAll('svg text')].map(text => parseFloat(getComputedStyle(text).fontSize)
+    * text.ownerSVGElement.getBoundingClientRect().width / text.ownerSVGElement.viewBox.baseVal.width)"""
+TITLES = "[...document.querySelectorAll('figcaption')].map(each => each.firstChild.textContent)"
+LENGTHEN = """document.querySelector('main').insertAdjacentHTML('beforeend',
+    '<details class="long"><summary>Data</summary><p>of many lines</p></details>')"""
 
 
 @pytest.fixture(scope="module")
@@ -49,10 +62,18 @@ def lab(tmp_path_factory):
 @pytest.fixture(scope="module")
 def served(lab):
     """The address of a server over it."""
-    command = [sys.executable, "-m", "qarchive", "--archive", str(lab.path), "serve", "--port", "0"]
+    with serving(lab.path) as url:
+        yield url
+
+
+@contextmanager
+def serving(path):
+    command = [sys.executable, "-m", "qarchive", "--archive", str(path), "serve", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT, text=True) as process:
-        yield process.stdout.readline().strip().rstrip("/")
-        process.terminate()
+        try:
+            yield process.stdout.readline().strip().rstrip("/")
+        finally:
+            process.terminate()
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +212,7 @@ def test_a_search_leads_to_the_job(browser, served, lab):
 def test_a_written_page_is_readable_without_javascript(browser, written):
     with Seen(browser, f"{written}/day.html", java_script_enabled=False) as seen:
         page = seen.page
-        assert page.locator("svg").first.is_visible() and page.locator("svg").count() >= 3
+        assert page.locator("svg").first.is_visible() and page.locator("svg").count() >= 2
         data = page.locator("figure details").first
         assert not data.locator("table").is_visible()
         data.locator("summary").click()
@@ -219,3 +240,57 @@ def test_a_page_prints(browser, served, written, tmp_path):
         assert not seen.page.locator(".banner").is_visible() and not seen.page.locator(".contents").is_visible()
         assert seen.page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
         assert seen.page.pdf(path=tmp_path / "page.pdf").startswith(b"%PDF")
+        bar, whisker = seen.page.evaluate(PAINTED)
+        assert bar != whisker == "rgb(0, 0, 0)"
+        title, remark = seen.page.evaluate(
+            "['figcaption', 'figcaption small'].map(e => getComputedStyle(document.querySelector(e)).fontSize)"
+        )
+        assert float(remark.removesuffix("px")) < float(title.removesuffix("px")) < 14
+
+
+def test_what_is_folded_is_printed_but_for_what_is_long(browser, written, tmp_path):
+    with Seen(browser, f"{written}/day.html") as seen:
+        seen.page.evaluate(LENGTHEN)
+        table, circuit = seen.page.locator("figure tbody").first, seen.page.get_by_text("OPENQASM 3.0")
+        seen.page.locator("h2[id^=input] + details").evaluate("it => it.open = false")
+        assert not table.is_visible() and not circuit.is_visible()
+        seen.page.emulate_media(media="print")
+        assert table.is_visible() and circuit.is_visible() and seen.page.get_by_text("other packages").is_visible()
+        long = seen.page.locator("details.long")
+        assert not long.locator("p").is_visible() and long.locator("summary").is_visible()
+        told = long.locator("summary").evaluate("it => getComputedStyle(it, '::after').content")
+        assert told == '" (long, and not printed: see the page itself)"'
+
+
+@pytest.mark.parametrize("path", ["/job/days/1", "/device/generic_backend_5q"])
+def test_drawings_can_be_read_and_moved_on_a_narrow_page(browser, served, path):
+    with Seen(browser, served + path, viewport={"width": 400, "height": 800}) as seen:
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= 400
+        assert min(seen.page.evaluate(SIZES)) >= 10.5
+        box = seen.page.get_by_role("group", name="Drawing: ").first
+        box.focus()
+        seen.page.keyboard.press("ArrowRight")
+        seen.page.wait_for_function("it => it.scrollLeft > 0", arg=box.element_handle())
+        assert accessible(seen.page) == []
+
+
+@pytest.mark.parametrize("width", [400, 1280, 1920])
+def test_the_list_shows_all_columns_whatever_names_there_are(browser, width, tmp_path):
+    store = Store.create(tmp_path / "long")
+    for number, name in enumerate(("x" * 400, "a name " * 60, "ghz6 fake_sherbrooke", "")):
+        store.commit(build(number, names=[name], tags=["heavyhex", "paper"], backend="aer_simulator_from(fake_sherbrooke)").blobs,
+                     durable=True)  # fmt: skip
+    store.close()
+    with serving(tmp_path / "long") as url, Seen(browser, url, viewport={"width": width, "height": 800}) as seen:
+        assert seen.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert seen.page.evaluate("it => it.scrollWidth - it.clientWidth", seen.page.locator(".scroll").element_handle()) <= 0
+        for text in ("ghz6 fake_sherbrooke", "#paper", "DONE", "aer:aer_simulator_from(fake_sherbrooke)"):
+            box = seen.page.get_by_text(text).last.bounding_box()
+            assert box["x"] >= 0 and box["x"] + box["width"] <= width
+        assert accessible(seen.page) == []
+
+
+def test_each_table_of_data_says_of_what(browser, written):
+    with Seen(browser, f"{written}/day.html") as seen:
+        names = [each.get_attribute("aria-label") for each in seen.page.locator("figure summary").all()]
+        assert names == [f"Data: {each}" for each in seen.page.evaluate(TITLES)]

@@ -205,7 +205,7 @@ class TestPasqal(Conformance):
                 print(error)
         """
         done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True)
-        said = "Pasqal's own job needs an SDK that is not installed; run `pip install 'qarchive[pasqal]'`"
+        said = "Pasqal's own job needs more than is installed; run `pip install 'qarchive[pasqal]'`"
         assert done.stdout == said + "\n"
 
     def test_with_on_error_raise_nothing_is_sent_that_could_not_be_recorded(self, tmp_path, monkeypatch):

@@ -884,12 +884,12 @@ def test_stored_values_are_read_without_perceval():
         "{'global_perf': 0.1, 'results': {'|1>': 2}, 'x': [1, (2.5, None), {'y': [0, 1, 2]}]}",
         "{3: 4, '|1,0>': 1, 'RAW': 2}",
         "'|1,0,2>'",
-        "a state of photons needs an SDK that is not installed; run `pip install 'qarchive[perceval]'`",
+        "a state of photons needs more than is installed; run `pip install 'qarchive[perceval]'`",
     ]
 
 
 def test_the_error_names_the_extra():
     assert str(MissingExtra("a circuit", "perceval")) == (
-        "a circuit needs an SDK that is not installed; run `pip install 'qarchive[perceval]'`"
+        "a circuit needs more than is installed; run `pip install 'qarchive[perceval]'`"
     )
     assert math.isnan(back({"x": math.nan})["x"])
