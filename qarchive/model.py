@@ -258,7 +258,7 @@ def summary(folded: Folded) -> dict[str, Any]:
         "provider_job": folded.provider_job,
         "attempts": len(folded.attempts),
         "gaps": len(folded.gaps),
-        "names": list(job.get("names", ()))[:3],
+        "names": list(dict.fromkeys(job.get("names", ())))[:3],
         "open": folded.pending is not None and folded.pending.status in OPEN,
         "error": str((folded.error or {}).get("message", ""))[:_ERROR_SHOWN],
     }

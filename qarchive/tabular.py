@@ -45,7 +45,7 @@ COLUMNS = (
     Column("provider_job", TEXT, "the provider's own id"),
     Column("attempts", NUMBER, "how often it was sent"),
     Column("gaps", NUMBER, "how many parts could not be captured"),
-    Column("names", TEXTS, "of the first three circuits"),
+    Column("names", TEXTS, "the first three different names of circuits"),
     Column("error", TEXT, "the beginning of its message; none where there is none"),
 )
 PARAMS = Column("params", VALUES, "of archive.context(params=...), by name")

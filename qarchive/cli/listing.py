@@ -74,9 +74,9 @@ def clock(utc: bool) -> Callable:
 def list_jobs(where: str | None, limit: int, utc: bool, jsonl: bool, as_json: bool, **filters: Any) -> None:
     """List jobs, the newest first.
 
-    Times are UTC, and `3 h ago` on a terminal. The last column holds the circuits' names (three at most), then the group in
-    brackets, then the tags. On a terminal that is too narrow, columns are shortened, then left out. What is longer than the
-    terminal is shown in $PAGER.
+    Times are UTC, and `3 h ago` on a terminal. The last column holds the circuits' names (three different ones at most), then the
+    group in brackets, then the tags. On a terminal that is too narrow, columns are shortened, then left out. What is longer than
+    the terminal is shown in $PAGER.
 
     \b
     Example: qarchive list --status error --since 7d
