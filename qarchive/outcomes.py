@@ -1,11 +1,59 @@
-"""What came out of a circuit, as plain numbers: which of its data are tables of states, and which are values."""
+"""What came out of a circuit, as plain numbers: which of its data are tables of states, which are values, and of what they are."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from .values import Array, Chunked
 
 TABLES = ("counts", "probabilities")  # the usual ones
+
+Table = dict[str, int | float]
+
+
+@dataclass(frozen=True)
+class Points:
+    """What the results of one circuit are of: `shape` is that of its values, as Qiskit broadcasts parameters and observables.
+
+    `parameters` has each parameter's values in C order of the shape `sets`, `observables` their texts in that of `observed`;
+    qubit 0 is the rightmost letter. `circuit` is the circuit's place among those of the job.
+    """
+
+    circuit: int
+    shape: tuple[int, ...] = ()
+    parameters: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    sets: tuple[int, ...] = ()
+    observables: Sequence[str] = ()
+    observed: tuple[int, ...] = ()
+
+    def at(self, place: int) -> dict[str, Any]:
+        """The parameter values of the result at a place of `shape`, counted in C order."""
+        which = self.set_at(place)
+        return {name: values[which] for name, values in self.parameters.items()}
+
+    def set_at(self, place: int) -> int:
+        """Which set of parameter values a result is of."""
+        return _broadcast(place, self.shape, self.sets)
+
+    def observable_at(self, place: int) -> str:
+        """Which observable a result is of; empty where there are none."""
+        return self.observables[_broadcast(place, self.shape, self.observed)] if self.observables else ""
+
+    @property
+    def varying(self) -> list[str]:
+        """The parameters that have more than one value."""
+        return [name for name, values in self.parameters.items() if any(value != values[0] for value in values)]
+
+
+def _broadcast(place: int, shape: Sequence[int], own: Sequence[int]) -> int:
+    """The place in an array of the shape `own` that is broadcast to one in `shape`."""
+    found, stride = 0, 1
+    for size, mine in zip_longest(reversed(shape), reversed(own), fillvalue=1):
+        place, here = divmod(place, size)
+        found += stride * (here if mine > 1 else 0)
+        stride *= mine
+    return found
 
 
 def is_table(value: Any) -> bool:
@@ -15,7 +63,20 @@ def is_table(value: Any) -> bool:
     )  # fmt: skip
 
 
-def table_of(entry: Mapping[str, Any]) -> dict[str, int | float] | None:
+def tables_of(value: Any) -> list[Table] | None:
+    """The tables in a list of such, however deep they are nested, in order; None for anything else."""
+    if type(value) is not list or not value:
+        return None
+    found = list(_inside(value))
+    return found if all(is_table(item) for item in found) else None
+
+
+def _inside(value: list) -> Iterator[Any]:
+    for item in value:
+        yield from _inside(item) if type(item) is list else (item,)
+
+
+def table_of(entry: Mapping[str, Any]) -> Table | None:
     """Of what came out of a circuit that which maps states to numbers, counts before others; None where nothing does."""
     found = [name for name, value in entry.items() if is_table(value)]
     return entry[min(found, key=lambda name: (name not in TABLES, name))] if found else None
