@@ -292,6 +292,11 @@ class Job(Labelled, Shown):
         """
         return self._provider().points(self._value, self.record)
 
+    @property
+    def order(self) -> str:
+        """How the texts of its states are read ("bit 0 is the rightmost"); empty where its provider does not say."""
+        return self._provider().order
+
     def wait(self) -> None:
         """Return when the job has ended and its outcome is recorded."""
         while self.folded.outcome is None:

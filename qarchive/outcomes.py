@@ -36,9 +36,16 @@ class Points:
         """Which set of parameter values a result is of."""
         return _broadcast(place, self.shape, self.sets)
 
-    def observable_at(self, place: int) -> str:
-        """Which observable a result is of; empty where there are none."""
-        return self.observables[_broadcast(place, self.shape, self.observed)] if self.observables else ""
+    def observed_at(self, place: int) -> int:
+        """Which observable a result is of."""
+        return _broadcast(place, self.shape, self.observed)
+
+    @classmethod
+    def together(cls, found: "Sequence[Points]") -> "Points":
+        """Of results of one circuit that have one set of values each, as if they were one result of all sets."""
+        names = [name for name in found[0].parameters if all(name in each.parameters for each in found)]
+        values = {name: [each.parameters[name][0] for each in found] for name in names}
+        return cls(found[0].circuit, (len(found),), values, (len(found),))
 
     @property
     def varying(self) -> list[str]:

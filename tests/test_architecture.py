@@ -19,7 +19,7 @@ FLOORS = [
     {"codec", "disk", "environment", "code_state", "filesystem", "workers"},
     {"columns", "outcomes", "records", "config", "redact", "pack", "locks", "owner", "shapes"},
     {"model", "json_forms", "tables", "query"},
-    {"rows", "database", "text_forms"},
+    {"rows", "database", "text_forms", "sweeps"},
     {"condemned", "folding", "identity", "lease", "notebook", "plotting", "seals", "solid", "tabular", "trees"},
     {"intake"},
     {"filling"},

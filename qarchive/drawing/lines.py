@@ -50,9 +50,9 @@ def line(found: Sequence[At | None], hints: list[str] | None, which: int, joined
     return [drawn if path else None, group]
 
 
-def labels(names: list[tuple[int, str, At]], x: float, top: float, floor: float) -> list[Element]:
+def labels(names: list[tuple[int, str, At]], x: float, top: float, floor: float, joined: bool = True) -> list[Element]:
     """Names of lines at their ends, from `x` on, as (which line, name, its end), moved so that none covers another, each with a
-    piece of its line."""
+    piece of its line; of marks that are not joined with the mark alone."""
     names = sorted(names, key=lambda entry: (entry[2][1], entry))
     heights: list[float] = []
     for _, _, (_, wanted) in names:
@@ -65,12 +65,11 @@ def labels(names: list[tuple[int, str, At]], x: float, top: float, floor: float)
     found = []
     for (which, name, last), height in zip(names, heights):
         colour, dashes, mark = line_style(which)
-        lead = stroke((last[0] + 5, last[1]), (x + 4, height))
+        if joined:
+            lead, piece = stroke((last[0] + 5, last[1]), (x + 4, height)), stroke((x + 6, height), (x + 30, height))
+            found += [element("path", d=lead, stroke=MUTED, stroke_width=0.7, stroke_dasharray="1 3"),
+                      element("path", d=piece, stroke=colour, stroke_width=1.8, stroke_dasharray=dashes)]  # fmt: skip
         found += [
-            element("path", d=lead, stroke=MUTED, stroke_width=0.7, stroke_dasharray="1 3"),
-            element(
-                "path", d=stroke((x + 6, height), (x + 30, height)), stroke=colour, stroke_width=1.8, stroke_dasharray=dashes
-            ),
             element("path", d=_mark(mark, x + 18, height), fill=_inside(mark, colour), stroke=colour, stroke_width=1.5),
             words(x + 35, height + 4, shortened(name, 14), name),
         ]

@@ -226,6 +226,7 @@ class Provider(ABC):
 
     name: str
     extra: str  # `pip install 'qarchive[<extra>]'` brings the SDK; empty for a provider in a package of its own
+    order = ""  # how the text of a state is read: which bit or mode stands where
     rebuilds_alike = False  # whether `load_backend` makes the same of equal snapshots and configurations, whatever the input
     late_results = False  # whether a job that ended without a result may have one to read later
 

@@ -103,6 +103,8 @@ def _nameless(plain: Any) -> Any:
 class Inputs:
     """What the providers of the cloud and of local mode read back in the same way. The methods are those of `Provider`."""
 
+    order = points.ORDER
+
     def backend_name(self, target: Any) -> str:
         """What the job record calls the backend of a primitive."""
         return str(target._backend.name)

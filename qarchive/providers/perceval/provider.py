@@ -28,6 +28,7 @@ class PercevalProvider(Cloud):
 
     name = "perceval"
     extra = "perceval"
+    order = "mode 0 is the leftmost"
     late_results = True  # those of a cancelled job, as far as it came
 
     def __init__(self):

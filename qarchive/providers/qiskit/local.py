@@ -18,6 +18,7 @@ from ..base import Divisible, Execution, Follower, Get, Outcome, Provider, Recor
 from ..sdk import sdk
 from ..wrapped import is_a, unwrapped
 from . import attachments, extracting, identities, joining, points, recompiling, text
+from .points import ORDER
 from .primitive_settings import PRIMITIVE, make
 from .rebuild import rebuild
 
@@ -87,6 +88,7 @@ class LocalProvider(Provider):
 
     backends: Face
     primitives: Face
+    order = ORDER
     rebuilds_alike = True
 
     def owns(self, native: Any) -> bool:

@@ -11,6 +11,8 @@ from ..base import Get
 from .inputs import CIRCUITS, PUBS
 from .readable import readable
 
+ORDER = "bit 0 is the rightmost"  # of states, and registers from the right
+
 _LETTERS = {1: "Z", 2: "X", 3: "Y", 5: "1", 6: "-", 7: "l", 9: "0", 10: "+", 11: "r"}  # as SparseObservable numbers them
 _DENSE = 12  # qubits up to which an observable is written with a letter for each
 _TERMS = 6  # written of an observable

@@ -1,0 +1,195 @@
+"""Figures and tables of what came out of one circuit: counts, expectation values, amplitudes, numbers over time, small arrays."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..drawing import scales
+from ..drawing.curves import curves
+from ..drawing.dots import dots
+from ..drawing.elements import Child
+from ..drawing.figure import Figure, table
+from ..drawing.histogram import histogram
+from ..outcomes import TABLES, Points, Table, is_table, numbers_of, tables_of
+from ..printable import clean
+from ..sweeps import Column, Sweep, estimates, number, over_sets, over_time, over_times, row_of, shares
+from ..text_forms import FEW, describe
+from ..values import Array, Chunked
+from .words import facts, remark, wide_table
+
+_AMPLITUDES = 1 << 16  # of a state that is shown
+_STATES = 64  # rows of its table
+_ROWS, _COLUMNS = 64, 16  # of a small array
+_PARAMETERS = 40  # values that are written out
+_ABOUT = frozenset({"evs", "stds", "times", "metadata"})  # shown with others, or no outcome
+
+
+def parameters(points: Points | None) -> Child:
+    """The values of parameters that do not vary."""
+    if points is None:
+        return None
+    varying = set(points.varying)
+    fixed = [f"{clean(name)} = {number(values[0])}" for name, values in points.parameters.items() if name not in varying and values]
+    more = f", and {len(fixed) - _PARAMETERS:,} more" if len(fixed) > _PARAMETERS else ""
+    return remark(("Bound to " if not varying else "For all: ") + ", ".join(fixed[:_PARAMETERS]) + more + ".") if fixed else None
+
+
+def circuit(entry: Mapping[str, Any], points: Points | None, title: str, order: str, key: str) -> Iterable[Child]:
+    """What came out of one circuit: figures of what can be drawn, then all else by name."""
+    if not entry:
+        yield remark("There are no data of this circuit.")
+    yield parameters(points)
+    rest: list[tuple[str, Child]] = []
+    shown: list[Table] = []
+    left = dict(entry)
+    for name in (*TABLES, *entry):
+        value = left.pop(name, None)
+        place, what = f"{key}{len(left)}", ", ".join(filter(None, (title, "" if title and name in TABLES else clean(name))))
+        what = what if title else what.capitalize()
+        if value is None or name in _ABOUT:
+            continue
+        if name == "evs":
+            continue
+        tables = [value] if is_table(value) else tables_of(value)
+        if tables is not None:
+            if len(tables) == 1 and any(tables[0] == other for other in shown):
+                continue
+            shown += tables[:1] if len(tables) == 1 else []
+            yield _tables(tables, name, entry, points, what, order, place)
+        elif points is not None and type(entry.get("counts")) is list and _is_bits(value):
+            continue  # counted already
+        else:
+            found = list(_values(name, value, entry.get("times"), what, order, place))
+            yield from (child for child in found if not isinstance(child, tuple))
+            rest += [child for child in found if isinstance(child, tuple)]
+    if "evs" in entry:
+        yield expectations(entry, points, title, key)
+    yield facts(rest) if rest else None
+
+
+def expectations(entry: Mapping[str, Any], points: Points | None, title: str, key: str) -> Child:
+    """Expectation values with their standard errors, over the parameter or by observable."""
+    found = estimates(entry, points)
+    if found is None:
+        return facts([("evs", describe(entry["evs"])), ("stds", describe(entry["stds"]) if "stds" in entry else None)])
+    title = f"{title}: expectation values" if title else "Expectation values"
+    exact = "Bars are standard errors." if any(error for *_, error in _points(found)) else "Without standard errors."
+    if isinstance(found, Sweep):
+        return swept(found, title, key, exact)
+    more = f"The table has the first {len(found.rows):,}." if len(found.rows) < len(found.values) else ""
+    if len(found.values) == 1:
+        return wide_table(found.header, found.rows, title, right=(1, 2))
+    beside = table(found.header, found.rows, title, right=(1, 2))
+    figure = dots(found.values, title, "expectation value", beside, note=f"{exact} {more}".strip(), key=key)
+    return _open(figure) if len(found.rows) <= FEW else figure.element()
+
+
+def _points(found: Sweep | Column) -> Iterable[tuple]:
+    return found.values if isinstance(found, Column) else (point for points in found.series.values() for point in points)
+
+
+def swept(found: Sweep, title: str, key: str, note: str | None = None) -> Child:
+    """A figure of numbers over a parameter or a time."""
+    right = range(1 if found.header[0] in ("observable", "place", "circuit") else 0, len(found.header))
+    said = " ".join(filter(None, (note, found.note))) or None
+    return curves(found.series, title, found.over.name, found.y, table(found.header, found.rows, title, right=right), note=said,
+                  joined=found.over.joined, zero=found.zero, key=key).element()  # fmt: skip
+
+
+def _tables(tables: Sequence[Table], name: str, entry: Mapping[str, Any], points: Points | None, title: str, order: str,
+            key: str) -> Child:  # fmt: skip
+    """One histogram; of several tables the share of each state over what was varied."""
+    if len(tables) == 1:
+        return histogram(tables[0], title, key=key, order=order).element()
+    times = entry["times"].get(name) if type(entry.get("times")) is dict else None
+    if points is not None and math.prod(points.shape) == len(tables):
+        over = over_sets(points)
+    elif type(times) is list and len(times) == len(tables):
+        over = over_times(times)
+    else:
+        over = over_sets(Points(0, (len(tables),), {}, (len(tables),)))
+    note = "Bars are one standard deviation of shot noise." if all(type(n) is int for n in tables[0].values()) else None
+    return swept(shares(tables, over), title, key, f"{note or ''} {_sentence(order)}".strip() or None)
+
+
+def _values(name: str, value: Any, times: Any, title: str, order: str, key: str) -> Iterable[Child | tuple[str, Child]]:
+    """Other data: as figures and tables, and as pairs of a name and what is told of it."""
+    at = times.get(name) if type(times) is dict else None
+    if (found := over_time(name, value, at)) is not None:
+        yield swept(found, title, key)
+        return
+    if type(value) is list and len(value) == 1 and type(at) is list and len(at) == 1:  # at one time
+        name, value = f"{name} at {number(at[0])}", value[0]
+        title = f"{title} at {number(at[0])}"
+    if (amplitudes := _amplitudes(value)) is not None:
+        yield _state(amplitudes, title, order, key)
+    elif type(value) in (int, float, complex):
+        yield clean(name), number(value, 10)
+    elif (cells := _grid(value)) is not None:
+        yield wide_table(("", *map(str, range(len(cells[0])))) if len(cells) > 1 else tuple(map(str, range(len(cells[0])))),
+                         [(str(i), *row) for i, row in enumerate(cells)] if len(cells) > 1 else cells, title,
+                         right=range(len(cells[0]) + 1))  # fmt: skip
+    elif type(value) is list and value and all(type(item) is str for item in value):
+        first = ", ".join(map(clean, value[:FEW]))
+        yield clean(name), f"{len(value):,} in order: {first}" + (", …" if len(value) > FEW else "")
+    else:
+        yield clean(name), describe(value)
+
+
+def _grid(value: Any) -> list[list[str]] | None:
+    """A small array, or lists like one, as cells."""
+    if type(value) is Array:
+        if type(value.data) is Chunked or not 1 <= len(value.shape) <= 2 or math.prod(value.shape) > _ROWS * _COLUMNS:
+            return None
+        value = value.tolist()
+    if type(value) not in (list, tuple) or not value:
+        return None
+    if all(type(item) in (int, float, complex, bool) for item in value):
+        return [[number(item) for item in value]] if len(value) <= _COLUMNS else None
+    rows = [row_of(item) if type(item) is not list or not all(type(each) is complex for each in item) else item for item in value]
+    wide = {len(row) if row else 0 for row in rows}
+    if len(rows) > _ROWS or len(wide) != 1 or not 1 <= max(wide) <= _COLUMNS:
+        return None
+    return [[number(item) for item in row] for row in rows if row]
+
+
+def _amplitudes(value: Any) -> list[complex] | None:
+    """The amplitudes of a state of qubits."""
+    if type(value) is not Array or value.dtype[1] != "c" or len(value.shape) != 1 or type(value.data) is Chunked:
+        return None
+    size = value.shape[0]
+    return value.flat() if 2 <= size <= _AMPLITUDES and size & (size - 1) == 0 else None
+
+
+def _state(amplitudes: list[complex], title: str, order: str, key: str) -> Child:
+    """The probabilities of a state of qubits, with its amplitudes in the table."""
+    bits = (len(amplitudes) - 1).bit_length()
+    names = [f"{place:b}".zfill(bits) for place in range(len(amplitudes))]
+    chances = {name: abs(amplitude) ** 2 for name, amplitude in zip(names, amplitudes)}
+    drawn = chances if len(chances) <= 32 else {name: chance for name, chance in chances.items() if chance > 0}
+    places = range(len(names))
+    if len(names) > _STATES:
+        places = sorted(sorted(places, key=lambda place: -chances[names[place]])[:_STATES])
+    rows = [(names[i], number(amplitudes[i].real), number(amplitudes[i].imag), number(chances[names[i]])) for i in places]
+    beside = table(("state", "real part", "imaginary part", "probability"), rows, title, right=(1, 2, 3))
+    said = f"Probabilities of the amplitudes in the table, |a|². {_sentence(order)}".rstrip()
+    more = f" The table has the {_STATES} most probable of {len(names):,} states." if len(names) > _STATES else ""
+    found = replace(histogram(drawn, title, key=key), table=beside, note=said + more)
+    return _open(found) if len(rows) <= 2 * FEW else found.element()
+
+
+def _is_bits(value: Any) -> bool:
+    return type(value) is Array and value.dtype == "|u1" and len(value.shape) > 2
+
+
+def _open(figure: Figure) -> Child:
+    """A figure whose table is so short that it is unfolded."""
+    found = figure.element()
+    for details in found.iter("details"):
+        details.set("open", "")
+    return found
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
