@@ -1,5 +1,6 @@
-"""What came out of a circuit, as plain numbers: which of its data are tables of states, which are values, and of what they are."""
+"""What came out of a circuit, as plain numbers: which of its data are tables of states or values, and what they are of."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -8,6 +9,8 @@ from typing import Any
 from .values import Array, Chunked
 
 TABLES = ("counts", "probabilities")  # the usual ones
+SHOTS = ("memory", "samples", "raw")  # states one by one, in the order in which they were measured
+_AMPLITUDES = 1 << 16  # of a state of which they are told one by one
 
 Table = dict[str, int | float]
 
@@ -84,9 +87,28 @@ def _inside(value: list) -> Iterator[Any]:
 
 
 def table_of(entry: Mapping[str, Any]) -> Table | None:
-    """Of what came out of a circuit that which maps states to numbers, counts before others; None where nothing does."""
+    """Of what came out of a circuit that which maps states to numbers, counts before others, or else how often each state stands
+    in a list of shots; None where nothing does."""
     found = [name for name, value in entry.items() if is_table(value)]
-    return entry[min(found, key=lambda name: (name not in TABLES, name))] if found else None
+    if found:
+        return entry[min(found, key=lambda name: (name not in TABLES, name))]
+    return next((dict(Counter(entry[name])) for name in SHOTS if is_shots(entry.get(name))), None)
+
+
+def is_shots(value: Any) -> bool:
+    """Whether it is a list of states."""
+    return type(value) is list and bool(value) and all(type(state) is str for state in value)
+
+
+def amplitudes_of(value: Any) -> dict[str, complex] | None:
+    """The amplitudes of a state of qubits by bit string, in order; None for anything else, and for very many."""
+    if type(value) is not Array or value.dtype[1] != "c" or len(value.shape) != 1 or type(value.data) is Chunked:
+        return None
+    size = value.shape[0]
+    if not 2 <= size <= _AMPLITUDES or size & (size - 1):
+        return None
+    width = size.bit_length() - 1
+    return {f"{place:b}".zfill(width): amplitude for place, amplitude in enumerate(value.flat())}
 
 
 def numbers_of(value: Any) -> list[float] | None:

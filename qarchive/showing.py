@@ -1,15 +1,17 @@
 """What a job shows of itself: in notebooks, and as a plot."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from . import codec
 from .errors import BadInput, QArchiveError
-from .outcomes import numbers_of, table_of
+from .outcomes import Points, amplitudes_of, table_of, tables_of
 from .store import Store
 
 _SMALL = 1 << 18  # bytes of a result that is read for a notebook
 _FEW = 8  # circuits
+_VALUES = 3  # of parameters in a title
 
 
 class Shown:
@@ -28,24 +30,44 @@ class Shown:
         """Draw what came out of circuit `index` with matplotlib; the Axes.
 
         Counts are shares of the shots with the standard deviation of shot noise: the `most` most frequent states, and all others
-        as one bar. Expectation values have their standard errors. `ax` are Axes to draw on; else there is a new figure.
-        Raises NotFinished, JobFailed, BadInput, MissingExtra.
+        as one bar. Of several sets of parameter values, or times, the shares of the most frequent states are lines. Expectation
+        values have their standard errors, over the parameter where one varies; quantum states are probabilities. `ax` are Axes to
+        draw on; else there is a new figure. Raises NotFinished, JobFailed, BadInput, MissingExtra.
         """
-        from . import plotting
+        from . import plotting, sweeps
 
         data = self.data()
         if type(index) is not int or not 0 <= index < len(data):
             known = f"it has {len(data)}, counted from 0" if data else "its result is not a list of circuits' results"
             raise BadInput(f"circuit {index!r}", f"is not in job {self.id[:12]}", known)
-        names = self.names
-        title = f"{names[index] if len(names) == len(data) and names[index] else f'circuit {index}'}, job {self.id[:12]}"
-        if (counts := table_of(data[index])) is not None:
+        entry, found = data[index], self.points()
+        points = found[index] if len(found) == len(data) else None
+        title = f"{self._named(index, len(data), points)}, job {self.id[:12]}"
+        if (counts := table_of(entry)) is not None:
             return plotting.histogram(counts, title, most, ax)
-        if (means := numbers_of(data[index].get("evs"))) is not None:
-            errors = numbers_of(data[index].get("stds"))
-            return plotting.values(means, errors if errors is not None and len(errors) == len(means) else None, title, ax)
+        if (tables := tables_of(entry.get("counts"))) is not None:
+            return plotting.sweep(sweeps.shares(tables, _over(points, len(tables))), title, ax)
+        if (values := sweeps.estimates(entry, points)) is not None:
+            return (plotting.sweep if isinstance(values, sweeps.Sweep) else plotting.values)(values, title, ax)
+        times = entry["times"] if type(entry.get("times")) is dict else {}
+        for name, value in entry.items():
+            if (amplitudes := amplitudes_of(value)) is not None:
+                chances = {state: abs(amplitude) ** 2 for state, amplitude in amplitudes.items()}
+                return plotting.histogram(chances, f"{name} of {title}", most, ax)
+            if (values := sweeps.over_time(name, value, times.get(name))) is not None:
+                return plotting.sweep(values, title, ax)
         raise BadInput(f"circuit {index}", f"job {self.id[:12]} has neither counts nor values of it",
-                       f"`job.data()[{index}]` has {', '.join(sorted(data[index])) or 'nothing'}")  # fmt: skip
+                       f"`job.data()[{index}]` has {', '.join(sorted(entry)) or 'nothing'}")  # fmt: skip
+
+    def _named(self, index: int, size: int, points: Points | None) -> str:
+        """What a circuit is called, with the values that it was bound to."""
+        from .sweeps import number
+
+        names, place = self.names, index if points is None else points.circuit
+        name = names[place] if place < len(names) and (points is not None or len(names) == size) else ""
+        bound = points.parameters if points is not None and not points.shape else {}
+        values = [f"{parameter} = {number(found[0], 4)}" for parameter, found in bound.items() if len(bound) <= _VALUES]
+        return ", ".join([name or f"circuit {index}", *values])
 
     def _counts_at_hand(self) -> dict[str, int | float] | None:
         """Counts of the first circuit, if they are read at once; None where there are none, or something cannot be read: whatever
@@ -69,3 +91,11 @@ class Shown:
                 return False
             pending += (link.digest for link in codec.links(codec.decode(data)))
         return True
+
+
+def _over(points: Points | None, size: int) -> Any:
+    """What so many tables stand over: the parameters that they are of, or else their places."""
+    from .sweeps import over_sets
+
+    known = points is not None and prod(points.shape) == size
+    return over_sets(points if known else Points(0, (size,), {}, (size,)))

@@ -142,8 +142,7 @@ def estimates(entry: Mapping[str, Any], points: Points | None) -> Sweep | Column
     most = _rows(len(header))
     rows = [(texts[place], *(column[place] for _, column in over.columns), number(means[place]), errors_told[place])
             for place in range(min(most, len(means)))]  # fmt: skip
-    y = "expectation value" if several else f"expectation value of {texts[0]}"
-    return Sweep(over, y, named, header, rows, len(means), True)
+    return Sweep(over, "expectation value", named, header, rows, len(means), True)
 
 
 def over_time(name: str, values: Any, times: Any) -> Sweep | None:

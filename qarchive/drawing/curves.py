@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from math import ceil
 from xml.etree.ElementTree import Element
 
-from .canvas import sentences, short, shortened, svg, words
+from .canvas import sentences, shortened, svg, words
 from .elements import element
 from .figure import Figure
 from .frames import Frame, name_down, whiskers, whole

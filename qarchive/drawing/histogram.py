@@ -22,8 +22,9 @@ TOWERING = 2.5  # how many times the highest bar "other" is before it is cut
 def histogram(counts: Mapping[str, int | float], title: str, most: int = 32, key: str = "", order: str = "") -> Figure:
     """The `most` most frequent states as bars, the rest as one; in order of value where all fit, else the most frequent first.
 
-    `counts` are counts, or weights that may be fractions or negative; `order` says how their states are read. Of counts each bar has its standard deviation as a
-    binomial share, sqrt(p (1 - p) / N). NaN and infinite weights are not drawn. The table has the first 1,000 states.
+    `counts` are counts, or weights that may be fractions or negative; `order` says how their states are read. Of counts each bar
+    has its standard deviation as a binomial share, sqrt(p (1 - p) / N). NaN and infinite weights are not drawn. The table has the
+    first 1,000 states.
     """
     known, shown, bars, other, rest, total = selected(counts, most)
     counted = total is not None
@@ -159,8 +160,8 @@ def _drawing(bars, other: float | None, rest: int, total: float | None, unit: st
     group.append(element("g", *texts, font_family="monospace", font_size=11))
     if other is not None:
         group.append(turned(middles[-1], floor, _others(rest), font_size=11))
-    axis_name = words((_WIDTH + _LEFT) / 2, _TOP + _HEIGHT + below + 12, f"state, {order_said(rest > 0)}", text_anchor="middle", font_size=11)
-    group.append(axis_name)
+    said = f"state, {order_said(rest > 0)}"
+    group.append(words((_WIDTH + _LEFT) / 2, _TOP + _HEIGHT + below + 12, said, text_anchor="middle", font_size=11))
     describe = (
         f"{len(bars)} states" + (f" and {rest:,} others in one bar" if rest else "") + "; the table beside it has the numbers."
     )

@@ -41,7 +41,9 @@ def line(found: Sequence[At | None], hints: list[str] | None, which: int, joined
         elif parts[-1]:
             parts.append([])
     path = "".join(stroke(*part) for part in parts if len(part) > 1)
-    drawn = element("path", d=path, fill="none", stroke=colour, stroke_width=1.8, stroke_dasharray=dashes, stroke_linejoin="round")
+    drawn = element(
+        "path", d=path, fill="none", stroke=colour, stroke_width=1.8, stroke_dasharray=dashes, stroke_linejoin="round"
+    )
     if hints is None:
         marks = [element("path", d="".join(_mark(mark, *part[0]) for part in parts if len(part) == 1))]
     else:

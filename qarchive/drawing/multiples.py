@@ -103,7 +103,8 @@ def _drawing(panels: Sequence[_Panel], states: list[str], others: bool, title: s
     slot = min(44.0, wide / slots)
     names = [shortened(state, _LONGEST) for state in states] + (["other"] if others else [])
     flat = max(map(len, names)) * 6.9 <= slot - 3
-    group = [name_down(unit_of(all(panel.total is not None for panel in panels), [panel.shares.values() for panel in panels]), _HEAD, rows * step - _BETWEEN - _HEAD)]
+    unit = unit_of(all(panel.total is not None for panel in panels), [panel.shares.values() for panel in panels])
+    group = [name_down(unit, _HEAD, rows * step - _BETWEEN - _HEAD)]
     for i, panel in enumerate(panels):
         row, column = divmod(i, columns)
         x, top = left + column * (wide + _APART), _HEAD + row * step

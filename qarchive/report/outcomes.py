@@ -3,23 +3,22 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from heapq import nlargest
 from typing import Any
 
-from ..drawing import scales
 from ..drawing.curves import curves
 from ..drawing.dots import dots
 from ..drawing.elements import Child
 from ..drawing.figure import Figure, table
 from ..drawing.histogram import histogram
-from ..outcomes import TABLES, Points, Table, is_table, numbers_of, tables_of
+from ..outcomes import TABLES, Points, Table, amplitudes_of, is_shots, is_table, table_of, tables_of
 from ..printable import clean
 from ..sweeps import Column, Sweep, estimates, number, over_sets, over_time, over_times, row_of, shares
 from ..text_forms import FEW, describe
 from ..values import Array, Chunked
 from .words import facts, remark, wide_table
 
-_AMPLITUDES = 1 << 16  # of a state that is shown
-_STATES = 64  # rows of its table
+_STATES = 64  # of a quantum state that are in its table
 _ROWS, _COLUMNS = 64, 16  # of a small array
 _PARAMETERS = 40  # values that are written out
 _ABOUT = frozenset({"evs", "stds", "times", "metadata"})  # shown with others, or no outcome
@@ -30,9 +29,12 @@ def parameters(points: Points | None) -> Child:
     if points is None:
         return None
     varying = set(points.varying)
-    fixed = [f"{clean(name)} = {number(values[0])}" for name, values in points.parameters.items() if name not in varying and values]
+    fixed = [(name, values[0]) for name, values in points.parameters.items() if values and name not in varying]
+    if not fixed:
+        return None
+    said = ", ".join(f"{clean(name)} = {number(value)}" for name, value in fixed[:_PARAMETERS])
     more = f", and {len(fixed) - _PARAMETERS:,} more" if len(fixed) > _PARAMETERS else ""
-    return remark(("Bound to " if not varying else "For all: ") + ", ".join(fixed[:_PARAMETERS]) + more + ".") if fixed else None
+    return remark(f"{'In all: ' if varying else 'Bound to '}{said}{more}.")
 
 
 def circuit(entry: Mapping[str, Any], points: Points | None, title: str, order: str, key: str) -> Iterable[Child]:
@@ -43,13 +45,13 @@ def circuit(entry: Mapping[str, Any], points: Points | None, title: str, order: 
     rest: list[tuple[str, Child]] = []
     shown: list[Table] = []
     left = dict(entry)
-    for name in (*TABLES, *entry):
+    if (counted := table_of(entry)) is not None and not any(map(is_table, entry.values())):  # shots one by one, and no counts
+        left = {"counts": counted, **left}
+    for name in (*TABLES, *entry):  # each once: it is taken out of those that are left
         value = left.pop(name, None)
         place, what = f"{key}{len(left)}", ", ".join(filter(None, (title, "" if title and name in TABLES else clean(name))))
         what = what if title else what.capitalize()
         if value is None or name in _ABOUT:
-            continue
-        if name == "evs":
             continue
         tables = [value] if is_table(value) else tables_of(value)
         if tables is not None:
@@ -57,7 +59,7 @@ def circuit(entry: Mapping[str, Any], points: Points | None, title: str, order: 
                 continue
             shown += tables[:1] if len(tables) == 1 else []
             yield _tables(tables, name, entry, points, what, order, place)
-        elif points is not None and type(entry.get("counts")) is list and _is_bits(value):
+        elif type(entry.get("counts")) is list and _is_bits(value):
             continue  # counted already
         else:
             found = list(_values(name, value, entry.get("times"), what, order, place))
@@ -76,6 +78,7 @@ def expectations(entry: Mapping[str, Any], points: Points | None, title: str, ke
     title = f"{title}: expectation values" if title else "Expectation values"
     exact = "Bars are standard errors." if any(error for *_, error in _points(found)) else "Without standard errors."
     if isinstance(found, Sweep):
+        exact += f" Of {found.rows[0][0]}." if "" in found.series else ""
         return swept(found, title, key, exact)
     more = f"The table has the first {len(found.rows):,}." if len(found.rows) < len(found.values) else ""
     if len(found.values) == 1:
@@ -122,7 +125,7 @@ def _values(name: str, value: Any, times: Any, title: str, order: str, key: str)
     if type(value) is list and len(value) == 1 and type(at) is list and len(at) == 1:  # at one time
         name, value = f"{name} at {number(at[0])}", value[0]
         title = f"{title} at {number(at[0])}"
-    if (amplitudes := _amplitudes(value)) is not None:
+    if (amplitudes := amplitudes_of(value)) is not None:
         yield _state(amplitudes, title, order, key)
     elif type(value) in (int, float, complex):
         yield clean(name), number(value, 10)
@@ -130,7 +133,7 @@ def _values(name: str, value: Any, times: Any, title: str, order: str, key: str)
         yield wide_table(("", *map(str, range(len(cells[0])))) if len(cells) > 1 else tuple(map(str, range(len(cells[0])))),
                          [(str(i), *row) for i, row in enumerate(cells)] if len(cells) > 1 else cells, title,
                          right=range(len(cells[0]) + 1))  # fmt: skip
-    elif type(value) is list and value and all(type(item) is str for item in value):
+    elif is_shots(value):
         first = ", ".join(map(clean, value[:FEW]))
         yield clean(name), f"{len(value):,} in order: {first}" + (", …" if len(value) > FEW else "")
     else:
@@ -154,27 +157,17 @@ def _grid(value: Any) -> list[list[str]] | None:
     return [[number(item) for item in row] for row in rows if row]
 
 
-def _amplitudes(value: Any) -> list[complex] | None:
-    """The amplitudes of a state of qubits."""
-    if type(value) is not Array or value.dtype[1] != "c" or len(value.shape) != 1 or type(value.data) is Chunked:
-        return None
-    size = value.shape[0]
-    return value.flat() if 2 <= size <= _AMPLITUDES and size & (size - 1) == 0 else None
-
-
-def _state(amplitudes: list[complex], title: str, order: str, key: str) -> Child:
+def _state(amplitudes: Mapping[str, complex], title: str, order: str, key: str) -> Child:
     """The probabilities of a state of qubits, with its amplitudes in the table."""
-    bits = (len(amplitudes) - 1).bit_length()
-    names = [f"{place:b}".zfill(bits) for place in range(len(amplitudes))]
-    chances = {name: abs(amplitude) ** 2 for name, amplitude in zip(names, amplitudes)}
-    drawn = chances if len(chances) <= 32 else {name: chance for name, chance in chances.items() if chance > 0}
-    places = range(len(names))
-    if len(names) > _STATES:
-        places = sorted(sorted(places, key=lambda place: -chances[names[place]])[:_STATES])
-    rows = [(names[i], number(amplitudes[i].real), number(amplitudes[i].imag), number(chances[names[i]])) for i in places]
+    chances = {state: abs(amplitude) ** 2 for state, amplitude in amplitudes.items()}
+    shown = list(amplitudes)
+    if len(shown) > _STATES:
+        shown = sorted(nlargest(_STATES, chances, key=chances.__getitem__))
+    rows = [(state, number(amplitudes[state].real), number(amplitudes[state].imag), number(chances[state])) for state in shown]
     beside = table(("state", "real part", "imaginary part", "probability"), rows, title, right=(1, 2, 3))
     said = f"Probabilities of the amplitudes in the table, |a|². {_sentence(order)}".rstrip()
-    more = f" The table has the {_STATES} most probable of {len(names):,} states." if len(names) > _STATES else ""
+    more = f" The table has the {_STATES} most probable of {len(amplitudes):,} states." if len(amplitudes) > _STATES else ""
+    drawn = {state: chance for state, chance in chances.items() if chance > 0 or len(chances) <= 32}
     found = replace(histogram(drawn, title, key=key), table=beside, note=said + more)
     return _open(found) if len(rows) <= 2 * FEW else found.element()
 

@@ -111,7 +111,9 @@ def _numbers(found: Sequence[Circuit]) -> Child:
     rows = [(named, *(number(each.entry[name]) if name in each.entry else "-" for name in names))
             for named, each in zip(_names(found), found[:_ROWS])]  # fmt: skip
     more = f", the first {_ROWS} of {len(found):,}" if len(found) > _ROWS else ""
-    return wide_table(("circuit", *map(clean, names)), rows, f"Other numbers of each circuit{more}", right=range(1, len(names) + 1))
+    return wide_table(
+        ("circuit", *map(clean, names)), rows, f"Other numbers of each circuit{more}", right=range(1, len(names) + 1)
+    )
 
 
 def _one_by_one(job: Job, read: Reader, found: Sequence[Circuit], order: str, key: str) -> Iterable[Child]:
