@@ -62,7 +62,7 @@ def sweep(found: Sweep, title: str, ax: Any = None) -> Any:
         ax.errorbar(at, numbers, yerr=errors if any(errors) else None, capsize=2, markersize=4, linewidth=1.2,
                     color=colour.rpartition(" ")[2].rstrip(")"), marker=_MARKS[mark], linestyle="-" if found.over.joined else "",
                     label=_plain(name))  # fmt: skip
-    if found.zero:
+    if 0.0 in found.within:
         ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
     if not found.over.joined:
         ax.xaxis.get_major_locator().set_params(integer=True)

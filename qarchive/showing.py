@@ -1,7 +1,6 @@
 """What a job shows of itself: in notebooks, and as a plot."""
 
 from collections.abc import Mapping
-from math import prod
 from typing import Any
 
 from . import codec
@@ -46,15 +45,16 @@ class Shown:
         if (counts := table_of(entry)) is not None:
             return plotting.histogram(counts, title, most, ax)
         if (tables := tables_of(entry.get("counts"))) is not None:
-            return plotting.sweep(sweeps.shares(tables, _over(points, len(tables))), title, ax)
+            over = sweeps.over_of("counts", entry, points, len(tables)) or sweeps.over_places(len(tables))
+            return plotting.sweep(sweeps.shares(tables, over), title, ax)
         if (values := sweeps.estimates(entry, points)) is not None:
             return (plotting.sweep if isinstance(values, sweeps.Sweep) else plotting.values)(values, title, ax)
-        times = entry["times"] if type(entry.get("times")) is dict else {}
         for name, value in entry.items():
             if (amplitudes := amplitudes_of(value)) is not None:
                 chances = {state: abs(amplitude) ** 2 for state, amplitude in amplitudes.items()}
                 return plotting.histogram(chances, f"{name} of {title}", most, ax)
-            if (values := sweeps.over_time(name, value, times.get(name))) is not None:
+            size = len(value) if type(value) is list else 0
+            if (values := sweeps.along(name, value, sweeps.over_of(name, entry, points, size))) is not None:
                 return plotting.sweep(values, title, ax)
         raise BadInput(f"circuit {index}", f"job {self.id[:12]} has neither counts nor values of it",
                        f"`job.data()[{index}]` has {', '.join(sorted(entry)) or 'nothing'}")  # fmt: skip
@@ -91,11 +91,3 @@ class Shown:
                 return False
             pending += (link.digest for link in codec.links(codec.decode(data)))
         return True
-
-
-def _over(points: Points | None, size: int) -> Any:
-    """What so many tables stand over: the parameters that they are of, or else their places."""
-    from .sweeps import over_sets
-
-    known = points is not None and prod(points.shape) == size
-    return over_sets(points if known else Points(0, (size,), {}, (size,)))

@@ -34,7 +34,7 @@ class Over:
 @dataclass(frozen=True)
 class Sweep:
     """Numbers over a number, by name: (place, value, error), None where there is none; and the same as a table of `total` rows,
-    of which `rows` are the first. `zero`: whether 0 belongs to the scale."""
+    of which `rows` are the first. `within` are numbers that belong to the scale."""
 
     over: Over
     y: str
@@ -42,7 +42,7 @@ class Sweep:
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     total: int
-    zero: bool = False
+    within: Sequence[float] = ()
 
     @property
     def note(self) -> str | None:
@@ -62,6 +62,8 @@ class Column:
 def number(value: Any, digits: int = _DIGITS) -> str:
     """A number of any sort as a table has it."""
     if type(value) is complex:
+        if value.imag == 0:
+            return number(value.real, digits)
         return f"{value.real:.{digits}g}{value.imag:+.{digits}g}i"
     return scales.si(value, digits=digits) if type(value) is float else clean(str(value))
 
@@ -77,13 +79,15 @@ def over_sets(points: Points) -> Over:
     return Over(f"set of parameter values, in the order given{more}", sets, False, [("set", list(map(str, sets))), *columns])
 
 
-def over_times(times: Sequence[float]) -> Over:
-    return Over("time, as a share of the sequence's duration", times, True, [("time", [number(time) for time in times])])
-
-
 def over_circuits(names: Sequence[str]) -> Over:
+    """The circuits of a job, by their places."""
     return Over("circuit, in the order given", range(len(names)), False,
                 [("circuit", [f"{place} {name}".rstrip() for place, name in enumerate(names)])])  # fmt: skip
+
+
+def over_places(size: int) -> Over:
+    """Results of which nobody knows what they are of, by their places."""
+    return Over("place", range(size), False, [("place", list(map(str, range(size))))])
 
 
 def shares(tables: Sequence[Table], over: Over) -> Sweep:
@@ -111,7 +115,9 @@ def shares(tables: Sequence[Table], over: Over) -> Sweep:
     most = _rows(len(header))
     cells = [[*(column[place] for _, column in over.columns), *map(number, row), *([str(total)] if counted else [])]
              for place, (row, total) in enumerate(zip(counts[:most], totals))]  # fmt: skip
-    return Sweep(over, "share of shots" if counted else "weight", series, header, cells, len(tables), True)
+    high = max(value for points in series.values() for _, value, _ in points if value is not None)
+    within = (0.0, 1.0) if 0.5 <= high <= 1 else (0.0,)  # so that shares of one job are not on two scales
+    return Sweep(over, "share of shots" if counted else "weight", series, header, cells, len(tables), within)
 
 
 def estimates(entry: Mapping[str, Any], points: Points | None) -> Sweep | Column | None:
@@ -142,26 +148,35 @@ def estimates(entry: Mapping[str, Any], points: Points | None) -> Sweep | Column
     most = _rows(len(header))
     rows = [(texts[place], *(column[place] for _, column in over.columns), number(means[place]), errors_told[place])
             for place in range(min(most, len(means)))]  # fmt: skip
-    return Sweep(over, "expectation value", named, header, rows, len(means), True)
+    return Sweep(over, "expectation value", named, header, rows, len(means), (0.0,))
 
 
-def over_time(name: str, values: Any, times: Any) -> Sweep | None:
-    """A number, or a number for each qubit, at every time of evaluation; None for anything else, and for less than two times."""
+def along(name: str, values: Any, over: Over | None) -> Sweep | None:
+    """A number, or a number for each qubit, at every place of what results stand over; None for anything else, and for less
+    than two places."""
     if type(values) is Array and values.shape and type(values.data) is not Chunked:
         values = values.tolist()
-    if type(values) is not list or type(times) is not list or len(values) != len(times) or len(times) < 2:
+    if over is None or type(values) is not list or len(values) != len(over.at) or len(values) < 2:
         return None
     rows = [row_of(value) for value in values]
-    if any(row is None for row in rows) or len(set(map(len, filter(None, rows)))) != 1 or not all(map(_is_real, times)):
+    if any(row is None for row in rows) or len({len(row) for row in rows if row is not None}) != 1:
         return None
     single = all(_is_real(value) for value in values)
     names = [clean(name)] if single else [f"{clean(name)}[{place}]" for place in range(len(rows[0]))]
-    over = over_times(times)
-    series = {title if not single else "": [(time, row[place], None) for time, row in zip(times, rows)]
+    series = {"" if single else title: [(at, row[place], None) for at, row in zip(over.at, rows)]
               for place, title in enumerate(names)}  # fmt: skip
-    cells = [[over.columns[0][1][i], *map(number, row)] for i, row in enumerate(rows)]
-    most = _rows(len(names) + 1)
-    return Sweep(over, clean(name), series, ["time", *names], cells[:most], len(cells))
+    header = [*(each for each, _ in over.columns), *names]
+    cells = [[*(column[i] for _, column in over.columns), *map(number, row)] for i, row in enumerate(rows[: _rows(len(header))])]
+    return Sweep(over, clean(name), series, header, cells, len(rows))
+
+
+def over_of(name: str, entry: Mapping[str, Any], points: Points | None, size: int) -> Over | None:
+    """What a list of so many results of a circuit stands over: times of evaluation that the circuit's data say of `name`, or
+    sets of parameter values; None where neither is known."""
+    times = entry["times"].get(name) if type(entry.get("times")) is dict else None
+    if type(times) is list and len(times) == size and all(map(_is_real, times)):
+        return Over("time, as a share of the sequence's duration", times, True, [("time", list(map(number, times)))])
+    return over_sets(points) if points is not None and points.shape and prod(points.shape) == size else None
 
 
 def row_of(value: Any) -> list[float] | None:

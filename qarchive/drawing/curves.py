@@ -22,11 +22,11 @@ Point = tuple[float, float | None, float | None]
 
 
 def curves(series: Mapping[str, Sequence[Point]], title: str, x: str, y: str, table: Element, *, note: str | None = None,
-           joined: bool = True, zero: bool = False, key: str = "") -> Figure:  # fmt: skip
+           joined: bool = True, within: Sequence[float] = (), key: str = "") -> Figure:  # fmt: skip
     """Lines of (x, value, error) by name; None and NaN are gaps, and no error is no bar.
 
     `x` and `y` say what the numbers are. Up to seven lines are in one frame, more in a frame each, with one scale for all. Points
-    that are not `joined` stand for themselves. `zero`: with 0 on the scale of values. `table` has what is drawn, and the rest.
+    that are not `joined` stand for themselves. `within` are numbers that the scale of values has. `table` has what is drawn, and more.
     """
     lines = {name: _sound(points) for name, points in series.items()}
     drawn = dict(list(lines.items())[:PANELS])
@@ -34,7 +34,7 @@ def curves(series: Mapping[str, Sequence[Point]], title: str, x: str, y: str, ta
     if not known:
         nothing = words(_WIDTH / 2, 34, "No numbers are known.", text_anchor="middle", fill=MUTED)
         return Figure(title, svg("curves", title, _WIDTH, 60, nothing, key=key), table, note)
-    ends = [end for _, value, error in known for end in (value - (error or 0.0), value + (error or 0.0))]
+    ends = [*within, *(end for _, value, error in known for end in (value - (error or 0.0), value + (error or 0.0)))]
     across = whole([point[0] for point in known])
     draw = _together if len(drawn) <= MOST_LINES else _apart
     dense = any(len(points) > MOST_POINTS for points in drawn.values())
@@ -43,7 +43,7 @@ def curves(series: Mapping[str, Sequence[Point]], title: str, x: str, y: str, ta
         f"The first {PANELS} of {len(lines):,} are drawn." if len(lines) > PANELS else None,
         "Of many points the least and the largest of each step are drawn." if dense else None,
     )
-    return Figure(title, draw(drawn, across, ends, x, y, joined, zero, title, key), table, said)
+    return Figure(title, draw(drawn, across, ends, x, y, joined, title, key), table, said)
 
 
 def _sound(points: Sequence[Point]) -> list[Point]:
@@ -52,8 +52,8 @@ def _sound(points: Sequence[Point]) -> list[Point]:
     return sorted(found, key=lambda point: point[0])
 
 
-def _together(lines, across: Axis, ends, x, y, joined, zero, title, key) -> Element:
-    down = axis(ends, zero=zero, log=False, most=5)
+def _together(lines, across: Axis, ends, x, y, joined, title, key) -> Element:
+    down = axis(ends, log=False, most=5)
     left = 30 + 6.4 * max(map(len, down.labels))
     right = _NAMES if any(lines) else _RIGHT
     frame = Frame(left, _TOP, _WIDTH - right - left, _HEIGHT, across, down)
@@ -70,8 +70,8 @@ def _together(lines, across: Axis, ends, x, y, joined, zero, title, key) -> Elem
     return svg("curves", title, _WIDTH, _TOP + _HEIGHT + 42, *group, describe=describe, key=key)
 
 
-def _apart(lines, across: Axis, ends, x, y, joined, zero, title, key) -> Element:
-    down = axis(ends, zero=zero, log=False, most=3)
+def _apart(lines, across: Axis, ends, x, y, joined, title, key) -> Element:
+    down = whole(ends, most=4)
     columns = 3 if len(lines) <= 12 else 4
     rows = ceil(len(lines) / columns)
     left = 30 + 6.4 * max(map(len, down.labels))

@@ -1,9 +1,9 @@
 """Figures and tables of what came out of one circuit: counts, expectation values, amplitudes, numbers over time, small arrays."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from heapq import nlargest
+from math import isclose, prod
 from typing import Any
 
 from ..drawing.curves import curves
@@ -13,7 +13,7 @@ from ..drawing.figure import Figure, table
 from ..drawing.histogram import histogram
 from ..outcomes import TABLES, Points, Table, amplitudes_of, is_shots, is_table, table_of, tables_of
 from ..printable import clean
-from ..sweeps import Column, Sweep, estimates, number, over_sets, over_time, over_times, row_of, shares
+from ..sweeps import Column, Over, Sweep, along, estimates, number, over_of, over_places, row_of, shares
 from ..text_forms import FEW, describe
 from ..values import Array, Chunked
 from .words import facts, remark, wide_table
@@ -21,6 +21,7 @@ from .words import facts, remark, wide_table
 _STATES = 64  # of a quantum state that are in its table
 _ROWS, _COLUMNS = 64, 16  # of a small array
 _PARAMETERS = 40  # values that are written out
+_DUST = 1e-12  # the relative difference of numbers that are one
 _ABOUT = frozenset({"evs", "stds", "times", "metadata"})  # shown with others, or no outcome
 
 
@@ -58,11 +59,12 @@ def circuit(entry: Mapping[str, Any], points: Points | None, title: str, order: 
             if len(tables) == 1 and any(tables[0] == other for other in shown):
                 continue
             shown += tables[:1] if len(tables) == 1 else []
-            yield _tables(tables, name, entry, points, what, order, place)
+            yield _tables(tables, over_of(name, entry, points, len(tables)), what, order, place)
         elif type(entry.get("counts")) is list and _is_bits(value):
             continue  # counted already
         else:
-            found = list(_values(name, value, entry.get("times"), what, order, place))
+            size = len(value) if type(value) is list else 0
+            found = list(_values(name, value, over_of(name, entry, points, size), what, order, place))
             yield from (child for child in found if not isinstance(child, tuple))
             rest += [child for child in found if isinstance(child, tuple)]
     if "evs" in entry:
@@ -97,34 +99,29 @@ def swept(found: Sweep, title: str, key: str, note: str | None = None) -> Child:
     right = range(1 if found.header[0] in ("observable", "place", "circuit") else 0, len(found.header))
     said = " ".join(filter(None, (note, found.note))) or None
     return curves(found.series, title, found.over.name, found.y, table(found.header, found.rows, title, right=right), note=said,
-                  joined=found.over.joined, zero=found.zero, key=key).element()  # fmt: skip
+                  joined=found.over.joined, within=found.within, key=key).element()  # fmt: skip
 
 
-def _tables(tables: Sequence[Table], name: str, entry: Mapping[str, Any], points: Points | None, title: str, order: str,
-            key: str) -> Child:  # fmt: skip
+def _tables(tables: Sequence[Table], over: Over | None, title: str, order: str, key: str) -> Child:
     """One histogram; of several tables the share of each state over what was varied."""
     if len(tables) == 1:
         return histogram(tables[0], title, key=key, order=order).element()
-    times = entry["times"].get(name) if type(entry.get("times")) is dict else None
-    if points is not None and math.prod(points.shape) == len(tables):
-        over = over_sets(points)
-    elif type(times) is list and len(times) == len(tables):
-        over = over_times(times)
-    else:
-        over = over_sets(Points(0, (len(tables),), {}, (len(tables),)))
-    note = "Bars are one standard deviation of shot noise." if all(type(n) is int for n in tables[0].values()) else None
-    return swept(shares(tables, over), title, key, f"{note or ''} {_sentence(order)}".strip() or None)
+    counted = all(type(number) is int for number in tables[0].values())
+    note = f"{'Bars are one standard deviation of shot noise. ' if counted else ''}{_sentence(order)}".strip()
+    return swept(shares(tables, over or over_places(len(tables))), title, key, note or None)
 
 
-def _values(name: str, value: Any, times: Any, title: str, order: str, key: str) -> Iterable[Child | tuple[str, Child]]:
+def _values(name: str, value: Any, over: Over | None, title: str, order: str, key: str) -> Iterable[Child | tuple[str, Child]]:
     """Other data: as figures and tables, and as pairs of a name and what is told of it."""
-    at = times.get(name) if type(times) is dict else None
-    if (found := over_time(name, value, at)) is not None:
-        yield swept(found, title, key)
+    if (found := along(name, value, over)) is not None:
+        one = next(iter(found.series.values()))[0][1]
+        if all(isclose(each, one, rel_tol=_DUST) for points in found.series.values() for _, each, _ in points):
+            yield clean(name), f"{number(one)} at all {len(value):,} places"
+        else:
+            yield swept(found, title, key)
         return
-    if type(value) is list and len(value) == 1 and type(at) is list and len(at) == 1:  # at one time
-        name, value = f"{name} at {number(at[0])}", value[0]
-        title = f"{title} at {number(at[0])}"
+    if over is not None and len(over.at) == 1 and type(value) is list:
+        name, value, title = f"{name} at {number(over.at[0])}", value[0], f"{title} at {number(over.at[0])}"
     if (amplitudes := amplitudes_of(value)) is not None:
         yield _state(amplitudes, title, order, key)
     elif type(value) in (int, float, complex):
@@ -136,6 +133,9 @@ def _values(name: str, value: Any, times: Any, title: str, order: str, key: str)
     elif is_shots(value):
         first = ", ".join(map(clean, value[:FEW]))
         yield clean(name), f"{len(value):,} in order: {first}" + (", …" if len(value) > FEW else "")
+    elif type(value) is list and value and all(type(item) is dict and type(item.get("data")) is Array for item in value):
+        each = describe(value[0]["data"])
+        yield clean(name), each if len(value) == 1 else f"{len(value):,} states, the first an {each}"
     else:
         yield clean(name), describe(value)
 
@@ -143,7 +143,7 @@ def _values(name: str, value: Any, times: Any, title: str, order: str, key: str)
 def _grid(value: Any) -> list[list[str]] | None:
     """A small array, or lists like one, as cells."""
     if type(value) is Array:
-        if type(value.data) is Chunked or not 1 <= len(value.shape) <= 2 or math.prod(value.shape) > _ROWS * _COLUMNS:
+        if type(value.data) is Chunked or not 1 <= len(value.shape) <= 2 or prod(value.shape) > _ROWS * _COLUMNS:
             return None
         value = value.tolist()
     if type(value) not in (list, tuple) or not value:

@@ -75,7 +75,9 @@ def circuits(data: Sequence[Mapping[str, Any]], points: Sequence[Points], names:
         together = len(places) > 1 and not any(each.shape for each in bound)
         tables = [next((data[place][each] for each in TABLES if is_table(data[place].get(each))), None) for place in places]
         if together and all(tables):
-            found.append(Circuit(name, {"counts": tables}, Points.together(bound)))
+            alike = {each for each, item in data[places[0]].items() if type(item) in (int, float)}
+            numbers = {each: [data[place].get(each) for place in places] for each in sorted(alike)}
+            found.append(Circuit(name, {"counts": tables, **numbers}, Points.together(bound)))
         else:
             found += [Circuit(name, data[place], points[place]) for place in places]
     return found
