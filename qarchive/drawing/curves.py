@@ -26,7 +26,7 @@ def curves(series: Mapping[str, Sequence[Point]], title: str, x: str, y: str, ta
     """Lines of (x, value, error) by name; None and NaN are gaps, and no error is no bar.
 
     `x` and `y` say what the numbers are. Up to seven lines are in one frame, more in a frame each, with one scale for all. Points
-    that are not `joined` stand for themselves. `within` are numbers that the scale of values has. `table` has what is drawn, and more.
+    that are not `joined` stand for themselves. `within` are numbers on the scale of values. `table` has what is drawn, and more.
     """
     lines = {name: _sound(points) for name, points in series.items()}
     drawn = dict(list(lines.items())[:PANELS])

@@ -13,7 +13,7 @@ from ..provenance import moments
 from ..text_forms import to_text
 from . import devices, results
 from .page import Links, anchor
-from .words import Reader, code, commands, commas, facts, link, linked, moment, remark, status, wide_table
+from .words import Reader, code, commands, commas, facts, link, linked, moment, remark, status, told, wide_table
 
 _NAMES = 5  # shown of a job's circuits
 _BLOBS = 200
@@ -85,7 +85,7 @@ def _identity(archive: Archive, job: Job, read: Reader, links: Links) -> list[Ch
         ("parameters", ", ".join(params)),
         ("parent", linked(code(str(parent)[:12]), links.job(str(parent))) if parent else None),
         ("attempts", str(len(job.folded.attempts)) if len(job.folded.attempts) > 1 else ""),
-        ("usage", to_text(job.usage) if job.usage else ""),
+        ("usage", told(job.usage) if job.usage else ""),
     ])  # fmt: skip
     return [facts_of, *_verification(job)]
 
@@ -138,10 +138,10 @@ def _configuration(job: Job) -> Iterable[Child]:
     config = job.config
     options = config.get("options", config)
     if type(options) is dict and options:
-        yield facts([(clean(str(name)), element("code", to_text(value, indent="  "))) for name, value in options.items()])
+        yield facts([(clean(str(name)), element("code", told(value))) for name, value in options.items()])
     rest = {name: value for name, value in config.items() if name != "options"} if options is not config else {}
     if rest:
-        yield facts([(clean(str(name)), element("code", to_text(value, indent="  "))) for name, value in rest.items()])
+        yield facts([(clean(str(name)), element("code", told(value))) for name, value in rest.items()])
 
 
 def _environment(job: Job) -> Iterable[Child]:

@@ -1,19 +1,21 @@
 """How pages say things: facts, moments, statuses, numbers, and what could not be read."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from os import environ
-from typing import TypeVar
+from typing import Any, TypeVar
 from xml.etree.ElementTree import Element
 
 from ..drawing.elements import Child, element
 from ..drawing.figure import scrolled, table
 from ..errors import BadInput, JobFailed, MissingExtra, NotFinished, QArchiveError
 from ..printable import clean
+from ..text_forms import to_text
 from ..values import Timestamp
 
 Found = TypeVar("Found")
 _NOTHING_WRONG = (NotFinished, JobFailed, BadInput, MissingExtra)  # with the bytes that are here
+_FEW = 4  # numbers by name that stand in a line
 _SECTION = 2  # the level of the headings of a page's sections
 
 # How statuses look: how much they ask of their reader, said in words as well.
@@ -65,8 +67,33 @@ def facts(pairs: Iterable[tuple[str, Child | Sequence[Child]]]) -> Element:
     for name, value in pairs:
         children = [part for part in (value if isinstance(value, (list, tuple)) else [value]) if part is not None and part != ""]
         if children:
-            rows.append(element("div", element("dt", name), element("dd", *children)))
+            rows.append(element("div", element("dt", *_breakable(name)), element("dd", *children)))
     return element("dl", *rows, class_="facts")
+
+
+def _breakable(name: str) -> Iterator[Child]:
+    """A name with places where a line may break: between its words."""
+    for i, part in enumerate(name.split("_")):
+        if i:
+            yield "_"
+            yield element("wbr")
+        yield part
+
+
+def told(value: Any) -> str:
+    """A plain value for readers: numbers without the dust of binary fractions, a few of them by name without brackets."""
+    value = _rounded(value)
+    if type(value) is dict and 0 < len(value) <= _FEW and all(type(item) in (str, int, float, bool) for item in value.values()):
+        return ", ".join(f"{clean(name)} = {clean(item) if type(item) is str else to_text(item)}" for name, item in value.items())
+    return to_text(value, indent="  ")
+
+
+def _rounded(value: Any) -> Any:
+    if type(value) is float:
+        return float(f"{value:.12g}")
+    if type(value) in (list, tuple):
+        return type(value)(map(_rounded, value))
+    return {name: _rounded(item) for name, item in value.items()} if type(value) is dict else value
 
 
 def commas(children: Iterable[Child]) -> list[Child]:
