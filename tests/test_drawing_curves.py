@@ -89,8 +89,8 @@ def test_circuits_stand_on_one_scale_with_the_same_states():
     assert [text for text in parsed.texts("text") if text in ("00", "01", "11")] == ["00", "01", "11"] * 2
     assert rows(figure) == [["a", "00", "75", "0.75", "0.043"], ["a", "11", "25", "0.25", "0.043"], ["b", "01", "100", "1", "0"]]
     assert figure.note == (
-        "One scale for all. N = 100 shots each; bars of error are one standard deviation of shot noise. States in order of value. "
-        "Bit 0 is the rightmost."
+        "One scale for all. N = 100 shots each; bars of error are one standard deviation of shot noise. "
+        "States in order of value. Bit 0 is the rightmost."
     )
 
 
@@ -98,8 +98,8 @@ def test_of_many_circuits_and_states_it_says_what_is_left_out():
     circuits = [(f"circuit {i}", {format(j, "08b"): 1 + (i * j) % 7 for j in range(200)}) for i in range(70)]
     figure = multiples(circuits, "many")
     drawn(figure)
-    for said in ("Shares of the shots of each", "The first 60 of 70 circuits are drawn.", "States the most frequent first; all 184",
-                 "The table has the 14 most frequent states of each."):  # fmt: skip
+    for said in ("Shares of the shots of each", "The first 60 of 70 circuits are drawn.",
+                 "States the most frequent first; all 184", "The table has the 14 most frequent states of each."):  # fmt: skip
         assert said in figure.note
     assert len(rows(figure)) == 70 * 14 and len(to_html(figure.element())) < 300_000
 

@@ -29,7 +29,9 @@ def test_places_are_broadcast_as_numpy_does_it(shape, data):
     whole = numpy.broadcast_shapes(tuple(shape), sets, observed)
     points = Points(0, whole, {"x": list(range(math.prod(sets)))}, sets, list(map(str, range(math.prod(observed)))), observed)
     places = range(math.prod(whole))
-    wanted = [numpy.broadcast_to(numpy.arange(math.prod(each)).reshape(each), whole).ravel().tolist() for each in (sets, observed)]
+    wanted = [
+        numpy.broadcast_to(numpy.arange(math.prod(each)).reshape(each), whole).ravel().tolist() for each in (sets, observed)
+    ]
     assert [points.set_at(place) for place in places] == wanted[0]
     assert [points.observed_at(place) for place in places] == wanted[1]
     assert [points.at(place) for place in places] == [{"x": which} for which in wanted[0]]
@@ -63,7 +65,10 @@ def test_shares_have_the_noise_of_their_shots_and_the_rest_is_one_line():
 def test_expectation_values_are_lines_by_observable_with_all_that_they_are_of():
     points = Points(0, (2, 3), {"θ": [0.1, 0.2, 0.3]}, (3,), ["ZZ", "XX"], (2, 1))
     found = estimates({"evs": array([[1, 2, 3], [4, 5, 6]]), "stds": array([[0.1] * 3, [0.2] * 3])}, points)
-    assert found.series == {"ZZ": [(0.1, 1, 0.1), (0.2, 2, 0.1), (0.3, 3, 0.1)], "XX": [(0.1, 4, 0.2), (0.2, 5, 0.2), (0.3, 6, 0.2)]}
+    assert found.series == {
+        "ZZ": [(0.1, 1, 0.1), (0.2, 2, 0.1), (0.3, 3, 0.1)],
+        "XX": [(0.1, 4, 0.2), (0.2, 5, 0.2), (0.3, 6, 0.2)],
+    }
     assert found.header == ["observable", "θ", "value", "standard error"]
     assert found.rows[3] == ("XX", "0.1", "4", "0.2") and len(found.rows) == 6
 

@@ -1,4 +1,4 @@
-"""What a job's results are of is read without an SDK: parameter values and observables, each with the results that are its own."""
+"""What results are of is read without an SDK: parameter values and observables, each with the results that are its own."""
 
 import subprocess
 import sys
