@@ -286,16 +286,8 @@ class Job(Labelled, Shown):
         return self._provider().data(self._value, self.record, self._with_result())
 
     def points(self) -> list[Points]:
-        """For each entry of `data()`, its parameter values and observables (`qarchive.outcomes.Points`). Needs no SDK.
-
-        Empty where the circuits have none, or the provider cannot tell.
-        """
+        """The parameter values and observables (`outcomes.Points`) of each entry of `data()`, if any. Needs no SDK."""
         return self._provider().points(self._value, self.record)
-
-    @property
-    def order(self) -> str:
-        """How the texts of its states are read ("bit 0 is the rightmost"); empty where its provider does not say."""
-        return self._provider().order
 
     def wait(self) -> None:
         """Return when the job has ended and its outcome is recorded."""

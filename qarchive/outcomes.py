@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from math import prod
 from typing import Any
 
 from .values import Array, Chunked
@@ -20,7 +21,8 @@ class Points:
     """What the results of one circuit are of: `shape` is that of its values, as Qiskit broadcasts parameters and observables.
 
     `parameters` has each parameter's values in C order of the shape `sets`, `observables` their texts in that of `observed`;
-    qubit 0 is the rightmost letter. `circuit` is the circuit's place among those of the job.
+    qubit 0 is the rightmost letter. `circuit` is the circuit's place among those of the job. Raises ValueError for values
+    that are more or fewer than their shapes say.
     """
 
     circuit: int
@@ -29,6 +31,15 @@ class Points:
     sets: tuple[int, ...] = ()
     observables: Sequence[str] = ()
     observed: tuple[int, ...] = ()
+
+    def __post_init__(self):
+        sizes = [*self.shape, *self.sets, *self.observed]
+        if not all(type(size) is int and size >= 0 for size in sizes):
+            raise ValueError(f"an array of the shape {sizes}")
+        if any(len(values) != prod(self.sets) for values in self.parameters.values()):
+            raise ValueError(f"values of parameters that are not of the shape {self.sets}")
+        if self.observables and len(self.observables) != prod(self.observed):
+            raise ValueError(f"{len(self.observables)} observables that are not of the shape {self.observed}")
 
     def at(self, place: int) -> dict[str, Any]:
         """The parameter values of the result at a place of `shape`, counted in C order."""

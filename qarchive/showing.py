@@ -1,11 +1,11 @@
 """What a job shows of itself: in notebooks, and as a plot."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import codec
 from .errors import BadInput, QArchiveError
-from .outcomes import Points, amplitudes_of, table_of, tables_of
+from .outcomes import Points
 from .store import Store
 
 _SMALL = 1 << 18  # bytes of a result that is read for a notebook
@@ -17,13 +17,19 @@ class Shown:
     """A job as it is shown."""
 
     _store: Store
+    _provider: Callable[[], Any]
     row: Any
     outcome: Mapping[str, Any] | None
+
+    @property
+    def order(self) -> str:
+        """How its states are read ("bit 0 is the rightmost"); empty where its provider does not say."""
+        return self._provider().order
 
     def _repr_html_(self) -> str:
         from . import notebook  # what is not shown needs no drawings
 
-        return notebook.job(self, self._counts_at_hand())
+        return notebook.job(self, self._at_hand())
 
     def plot(self, index: int = 0, most: int = 32, ax: Any = None) -> Any:
         """Draw what came out of circuit `index` with matplotlib; the Axes.
@@ -42,20 +48,12 @@ class Shown:
         entry, found = data[index], self.points()
         points = found[index] if len(found) == len(data) else None
         title = f"{self._named(index, len(data), points)}, job {self.id[:12]}"
-        if (counts := table_of(entry)) is not None:
-            return plotting.histogram(counts, title, most, ax)
-        if (tables := tables_of(entry.get("counts"))) is not None:
-            over = sweeps.over_of("counts", entry, points, len(tables)) or sweeps.over_places(len(tables))
-            return plotting.sweep(sweeps.shares(tables, over), title, ax)
-        if (values := sweeps.estimates(entry, points)) is not None:
-            return (plotting.sweep if isinstance(values, sweeps.Sweep) else plotting.values)(values, title, ax)
-        for name, value in entry.items():
-            if (amplitudes := amplitudes_of(value)) is not None:
-                chances = {state: abs(amplitude) ** 2 for state, amplitude in amplitudes.items()}
-                return plotting.histogram(chances, f"{name} of {title}", most, ax)
-            size = len(value) if type(value) is list else 0
-            if (values := sweeps.along(name, value, sweeps.over_of(name, entry, points, size))) is not None:
-                return plotting.sweep(values, title, ax)
+        if (known := sweeps.drawn(entry, points)) is not None:
+            name, what = known
+            title = f"{name} of {title}" if name else title
+            if type(what) is dict:
+                return plotting.histogram(what, title, most, ax)
+            return (plotting.sweep if isinstance(what, sweeps.Sweep) else plotting.values)(what, title, ax)
         raise BadInput(f"circuit {index}", f"job {self.id[:12]} has neither counts nor values of it",
                        f"`job.data()[{index}]` has {', '.join(sorted(entry)) or 'nothing'}")  # fmt: skip
 
@@ -69,15 +67,17 @@ class Shown:
         values = [f"{parameter} = {number(found[0], 4)}" for parameter, found in bound.items() if len(bound) <= _VALUES]
         return ", ".join([name or f"circuit {index}", *values])
 
-    def _counts_at_hand(self) -> dict[str, int | float] | None:
-        """Counts of the first circuit, if they are read at once; None where there are none, or something cannot be read: whatever
-        it is, the rest of the job is shown."""
+    def _at_hand(self) -> Any:
+        """What of the first circuit is drawn, with its name, if it is read at once; None where there is nothing, or something
+        cannot be read: whatever it is, the rest of the job is shown."""
+        from .sweeps import drawn
+
         try:
             outcome = self.outcome
             if outcome is None or "result" not in outcome or self.row.size > _FEW or not self._is_small(outcome["result"].digest):
                 return None
-            data = self.data()
-            return table_of(data[0]) if data else None
+            data, points = self.data(), self.points()
+            return drawn(data[0], points[0] if len(points) == len(data) else None) if data else None
         except (QArchiveError, OSError):
             return None
 

@@ -8,7 +8,7 @@ from math import prod, sqrt
 from typing import Any
 
 from .drawing import scales
-from .outcomes import Points, Table, numbers_of
+from .outcomes import Points, Table, amplitudes_of, numbers_of, table_of, tables_of
 from .printable import clean
 from .values import Array, Chunked
 
@@ -177,6 +177,24 @@ def over_of(name: str, entry: Mapping[str, Any], points: Points | None, size: in
     if type(times) is list and len(times) == size and all(map(_is_real, times)):
         return Over("time, as a share of the sequence's duration", times, True, [("time", list(map(number, times)))])
     return over_sets(points) if points is not None and points.shape and prod(points.shape) == size else None
+
+
+def drawn(entry: Mapping[str, Any], points: Points | None) -> tuple[str, Table | Sweep | Column] | None:
+    """What of a circuit's data is drawn where there is room for one figure, and its name, empty for the usual ones: counts,
+    expectation values, the probabilities of a quantum state, numbers over time. None where nothing can be drawn."""
+    if (table := table_of(entry)) is not None:
+        return "", table
+    if (tables := tables_of(entry.get("counts"))) is not None:
+        return "", shares(tables, over_of("counts", entry, points, len(tables)) or over_places(len(tables)))
+    if (found := estimates(entry, points)) is not None:
+        return "", found
+    for name, value in entry.items():
+        if (amplitudes := amplitudes_of(value)) is not None:
+            return name, {state: abs(amplitude) ** 2 for state, amplitude in amplitudes.items()}
+        size = len(value) if type(value) is list else 0
+        if (sweep := along(name, value, over_of(name, entry, points, size))) is not None:
+            return name, sweep
+    return None
 
 
 def row_of(value: Any) -> list[float] | None:

@@ -105,6 +105,20 @@ def test_what_was_evaluated_at_times_stands_over_them():
         assert along("other", other, over_places(2)) is None
 
 
+@pytest.mark.parametrize(
+    "wrong, why",
+    [
+        ({"shape": (-1,)}, "an array of the shape [-1]"),
+        ({"sets": (2,), "parameters": {"x": [1]}}, "values of parameters that are not of the shape (2,)"),
+        ({"observables": ["Z", "X"]}, "2 observables that are not of the shape ()"),
+    ],
+)
+def test_points_have_as_many_values_as_their_shapes_say(wrong, why):
+    with pytest.raises(ValueError) as caught:
+        Points(0, **wrong)
+    assert str(caught.value) == why
+
+
 def test_tables_are_found_however_they_are_nested():
     assert tables_of([[{"0": 1}, {"1": 2}], [{"0": 3}, {"1": 4}]]) == [{"0": 1}, {"1": 2}, {"0": 3}, {"1": 4}]
     assert tables_of([]) is tables_of([{"0": 1}, 2]) is tables_of({"0": 1}) is None

@@ -127,9 +127,10 @@ def _values(name: str, value: Any, over: Over | None, title: str, order: str, ke
     elif type(value) in (int, float, complex):
         yield clean(name), number(value, 10)
     elif (cells := _grid(value)) is not None:
-        yield wide_table(("", *map(str, range(len(cells[0])))) if len(cells) > 1 else tuple(map(str, range(len(cells[0])))),
-                         [(str(i), *row) for i, row in enumerate(cells)] if len(cells) > 1 else cells, title,
-                         right=range(len(cells[0]) + 1))  # fmt: skip
+        header = list(map(str, range(len(cells[0]))))
+        if len(cells) > 1:
+            header, cells = ["row", *header], [[str(i), *row] for i, row in enumerate(cells)]
+        yield wide_table(header, cells, title, right=range(len(header)))
     elif is_shots(value):
         first = ", ".join(map(clean, value[:FEW]))
         yield clean(name), f"{len(value):,} in order: {first}" + (", …" if len(value) > FEW else "")
