@@ -24,12 +24,12 @@ from qiskit_aer import AerSimulator
 from quandela_server import QuandelaServer
 
 import qarchive
-from qarchive.drawing.elements import element
+from qarchive.drawing.elements import element, to_html
 from qarchive.errors import Damaged
 from qarchive.printable import size
 from qarchive.report import jobs, overview, results
 from qarchive.report.page import STYLE, document
-from qarchive.report.words import Reader, facts
+from qarchive.report.words import Reader, facts, told
 
 
 @pytest.fixture(scope="module")
@@ -327,6 +327,13 @@ def test_a_job_of_a_provider_that_is_not_installed_has_a_page(store):
 
 def test_parts_that_are_empty_are_left_out():
     assert "".join(facts([("one", ""), ("two", None), ("three", "3")]).itertext()) == "three3"
+
+
+def test_names_of_facts_break_between_their_words_and_numbers_are_those_that_were_meant():
+    assert to_html(facts([("evaluation_times", "x")])).count("evaluation_<wbr>times") == 1
+    assert told([0.30000000000000004, {"a": 0.7999999999999999}]) == '[0.3, {"a": 0.8}]'
+    assert told({"quantum_seconds": 3.0, "plan": "open"}) == "quantum_seconds = 3.0, plan = open"
+    assert told({}) == "{}" and told(True) == "true"
     assert Reader().section("Title", "title", lambda: [None]) is None
 
 
