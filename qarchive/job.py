@@ -11,6 +11,7 @@ from .calibration import Calibration
 from .errors import BadInput, JobFailed, NotEncodable, NotFinished, NotFound
 from .index import Row
 from .labels import Labelled
+from .outcomes import Points
 from .showing import Shown
 from .stage import Stage
 from .store import Store
@@ -277,11 +278,16 @@ class Job(Labelled, Shown):
         return self._provider().counts(self._value, self.record, self._with_result(), index)
 
     def data(self) -> list[dict[str, Any]]:
-        """What came out of each circuit, as plain values by name; counts as {bit string: count}. Needs no SDK.
+        """What came out of each circuit, as plain values by name; counts as {bit string: count}, of several sets of parameter
+        values a list of such. Needs no SDK; numpy takes its arrays. `points()` says which parameters and observables they are of.
 
         Empty where the result is not a list of circuits' results. Raises NotFinished, JobFailed.
         """
         return self._provider().data(self._value, self.record, self._with_result())
+
+    def points(self) -> list[Points]:
+        """The parameter values and observables (`outcomes.Points`) of each entry of `data()`, if any. Needs no SDK."""
+        return self._provider().points(self._value, self.record)
 
     def wait(self) -> None:
         """Return when the job has ended and its outcome is recorded."""

@@ -8,10 +8,13 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from .drawing import calibrated, scales
+from .drawing.curves import curves
+from .drawing.dots import dots
 from .drawing.elements import Child, element, to_html
 from .drawing.histogram import histogram
 from .errors import QArchiveError
 from .rows import Row
+from .sweeps import Column, Sweep
 from .text_forms import to_text
 
 SHOWN = 20  # jobs of a list
@@ -31,8 +34,8 @@ _TABLE = "color: inherit; font-size: inherit"  # where a page says no doctype, t
 Part = Callable[[], Child]
 
 
-def job(found: Any, counts: Mapping[str, int | float] | None) -> str:
-    """A job as a card; `counts` are those of its first circuit if they are to be shown."""
+def job(found: Any, outcome: tuple[str, Any] | None) -> str:
+    """A job as a card; `outcome` is what came out of its first circuit (`sweeps.drawn`), if it is to be shown."""
     parts: list[tuple[str, Part]] = [
         ("backend", lambda: f"{found.provider}:{found.backend} ({found.kind})"),
         ("status", lambda: found.status),
@@ -47,11 +50,23 @@ def job(found: Any, counts: Mapping[str, int | float] | None) -> str:
         ("gaps", lambda: _gaps(found.gaps)),
     ]
     drawn = None
-    if counts is not None:
-        title = "Counts" if found.row.size == 1 else f"Circuit 0 of {found.row.size:,}"
-        figure = histogram(counts, title, _BARS, found.id)
-        drawn = element("figure", element("figcaption", title), figure.drawing, style="max-width: 36rem; margin: 0.5rem 0")
+    if outcome is not None:
+        name, what = outcome
+        usual = "Counts" if type(what) is dict else "Results"
+        title = name.capitalize() or usual if found.row.size == 1 else f"Circuit 0 of {found.row.size:,}"
+        drawn = element("figure", element("figcaption", title), _drawing(what, title, found.id),
+                        style="max-width: 36rem; margin: 0.5rem 0")  # fmt: skip
     return _whole("job", element("code", found.id[:12]), _facts(parts), drawn)
+
+
+def _drawing(what: Any, title: str, key: str) -> Element:
+    """Counts, or numbers over what was varied, or by name."""
+    if isinstance(what, Sweep):
+        return curves(what.series, title, what.over.name, what.y, element("table"), joined=what.over.joined, within=what.within,
+                      key=key).drawing  # fmt: skip
+    if isinstance(what, Column):
+        return dots(what.values, title, "expectation value", element("table"), key=key).drawing
+    return histogram(what, title, _BARS, key).drawing
 
 
 def jobs(found: Sequence[Row], where: object) -> str:

@@ -1,6 +1,6 @@
 """Plots with matplotlib, of plain values. Each gives the Axes that it drew on, those that it was given or new ones."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -9,8 +9,10 @@ from .drawing import scales
 from .drawing.canvas import shortened
 from .drawing.device import limit
 from .drawing.layouts import layout
+from .drawing.palette import line_style
 from .errors import MissingExtra
 from .printable import clean
+from .sweeps import Column, Sweep
 
 Qubits = tuple[int, ...]
 
@@ -20,6 +22,9 @@ _WIDE = 16
 _COLOUR, _OTHER = "#0072b2", "#bbbbbb"
 _MAP = "cividis"  # read alike by those who see fewer colours
 _MOST = 2_000  # places of a map
+_ROWS = 60  # names one below another
+_NAME = 40  # characters of one
+_MARKS = {"circle": "o", "square": "s", "triangle": "^", "diamond": "D", "cross": "x", "plus": "+", "bar": "|"}
 
 
 def histogram(counts: Mapping[str, int | float], title: str, most: int = 32, ax: Any = None) -> Any:
@@ -41,18 +46,46 @@ def histogram(counts: Mapping[str, int | float], title: str, most: int = 32, ax:
                     bbox={"facecolor": "w", "edgecolor": "none", "pad": 1}, color="k", fontsize="small")  # fmt: skip
     turned = max(map(len, names), default=0) > _FLAT or len(names) > _WIDE
     ax.set_xticks(range(len(names)), names, rotation=90 if turned else 0, family="monospace")
-    ax.set_ylabel("weight" if found.total is None else f"share of {round(found.total):,} shots")
+    unit = histograms.unit_of(False, [found.known.values()])
+    ax.set_ylabel(unit if found.total is None else f"share of {round(found.total):,} shots")
+    ax.set_xlabel(f"state, {histograms.order_said(found.rest > 0)}")
     return _titled(ax, title)
 
 
-def values(means: Sequence[float], errors: Sequence[float] | None, title: str, ax: Any = None) -> Any:
-    """Expectation values in order, with their standard errors if they are known."""
+def sweep(found: Sweep, title: str, ax: Any = None) -> Any:
+    """Numbers over a parameter, a time, or the sets of parameter values, by name, with their errors."""
     ax = _axes(ax, 8, 4)
-    ax.errorbar(range(len(means)), means, yerr=errors, fmt="o", markersize=4, capsize=3, color=_COLOUR)
-    ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
-    ax.xaxis.get_major_locator().set_params(integer=True)
-    ax.set_xlabel("place")
-    ax.set_ylabel("expectation value")
+    for place, (name, points) in enumerate(found.series.items()):
+        known = [(at, value, error or 0.0) for at, value, error in points if value is not None]
+        at, numbers, errors = zip(*sorted(known)) if known else ((), (), ())
+        colour, _, mark = line_style(place)
+        ax.errorbar(at, numbers, yerr=errors if any(errors) else None, capsize=2, markersize=4, linewidth=1.2,
+                    color=colour.rpartition(" ")[2].rstrip(")"), marker=_MARKS[mark], linestyle="-" if found.over.joined else "",
+                    label=_plain(name))  # fmt: skip
+    if 0.0 in found.within:
+        ax.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+    if not found.over.joined:
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.set_xlabel(_plain(found.over.name.partition(" (")[0]))
+    ax.set_ylabel(_plain(found.y))
+    if any(found.series):
+        beside = {"bbox_to_anchor": (1.01, 1), "loc": "upper left"}
+        ax.legend(frameon=False, fontsize="small", ncols=1 + len(found.series) // 16, **beside)
+    return _titled(ax, title)
+
+
+def values(found: Column, title: str, ax: Any = None) -> Any:
+    """Numbers by name, one below another, with their errors."""
+    shown = found.values[:_ROWS]
+    ax = _axes(ax, 8, max(1.4, min(12, 0.9 + 0.3 * len(shown))))
+    errors = [error or 0.0 for *_, error in shown]
+    ax.errorbar([value for _, value, _ in shown], range(len(shown)), xerr=errors if any(errors) else None, fmt="o", markersize=4,
+                capsize=3, color=_COLOUR)  # fmt: skip
+    ax.axvline(0, color="0.6", linewidth=0.8, zorder=0)
+    ax.set_yticks(range(len(shown)), [_plain(shortened(name, _NAME)) for name, *_ in shown], family="monospace")
+    ax.set_ylim(len(shown) - 0.4, -0.6)
+    more = f", the first {len(shown)} of {len(found.values):,}" if len(shown) < len(found.values) else ""
+    ax.set_xlabel(f"expectation value{more}")
     return _titled(ax, title)
 
 
@@ -85,8 +118,10 @@ def _map(
     """Places in the layout of our drawings, those that have the figure in colour, and so for pairs; hollow is without a value."""
     from matplotlib.collections import LineCollection
 
-    ax = _axes(ax, 8, 6)
     at = layout(known, pairs)
+    across, down = zip(*(at[place] for place in known))
+    flat = (max(down) - min(down) + 1.4) / (max(across) - min(across) + 1.4)  # so that no empty room parts it from its title
+    ax = _axes(ax, 8, min(6.0, max(1.8, 6.4 * flat + 0.6)))
     size = 26_000 / max(len(known), 60)
     of_pairs = len(next(iter(found))) == 2
     pairs |= {_up(qubits) for qubits in found if of_pairs}
@@ -96,7 +131,6 @@ def _map(
     )
     drawn = LineCollection([[at[one], at[other]] for one, other in lines], zorder=1, linewidths=6 if of_pairs else 1.5, cmap=_MAP)
     ax.add_collection(drawn)
-    across, down = zip(*(at[place] for place in known))
     if of_pairs:
         drawn.set_array(values)
         ax.scatter(across, down, s=size / 2, c="white", edgecolors="0.4", zorder=2)

@@ -12,6 +12,8 @@ FEW = 10  # items shown of a long list
 MANY = 20  # items that are all shown
 TEXT = 200  # characters shown of a long text
 
+_ITEMS = {"b": "truth values", "i": "integers", "u": "integers", "f": "numbers", "c": "complex numbers"}
+
 
 def to_text(value: Any, full: bool = False, indent: str = "") -> str:
     """A plain value in a form like JSON, safe to print. Long lists, arrays and texts are shortened unless `full`."""
@@ -59,7 +61,10 @@ def describe(value: Any) -> str:
         array = next((part for part in parts if type(part) is Array), value.value)
         return f"{clean(value.tag)}, {describe(array)}"
     if kind is Array:
-        return f"array of {value.dtype}, {shape(value)}"
+        if not value.shape and type(value.data) is not Chunked:
+            return to_text(value.tolist())
+        sizes = " x ".join(f"{size:,}" for size in value.shape)
+        return f"array of {sizes or 'one of'} {'bytes' if value.dtype == '|u1' else _ITEMS[value.dtype[1]]}"
     if kind in (dict, list, tuple, set):
         return f"{'map' if kind is dict else kind.__name__} of {len(value):,}"
     return f"{len(value):,} bytes" if kind is bytes else to_text(value)

@@ -141,6 +141,12 @@ class Array:
         data = self.data if type(self.data) is bytearray else bytearray(self.data)
         return numpy.frombuffer(data, dtype=self.dtype).reshape(self.shape)
 
+    def __array__(self, dtype=None, copy=None):
+        """What numpy takes it for: its items, not an object."""
+        if copy is False:
+            raise ValueError("the items of an array are copied for numpy")
+        return self.numpy() if dtype is None else self.numpy().astype(dtype, copy=False)
+
     def flat(self) -> list:
         """All items in C order as Python numbers, without numpy."""
         items = memoryview(self.data).cast("B")

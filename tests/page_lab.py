@@ -16,7 +16,7 @@ EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&amp;"  # what 
 OBEYED = "\x1b[31m\u202eevil\x00"  # what is escaped when it is kept
 DAYS = 3  # on which the device was calibrated
 TAG = f"{EVIL[:25]} tag"
-VOID = {"meta", "link", "input", "br"}
+VOID = {"meta", "link", "input", "br", "wbr"}
 MAY_RUN = {"script", "iframe", "object", "embed", "base", "form", "img"}
 
 

@@ -19,7 +19,7 @@ FLOORS = [
     {"codec", "disk", "environment", "code_state", "filesystem", "workers"},
     {"columns", "outcomes", "records", "config", "redact", "pack", "locks", "owner", "shapes"},
     {"model", "json_forms", "tables", "query", "noise"},
-    {"rows", "database", "text_forms", "readable"},
+    {"rows", "database", "text_forms", "readable", "sweeps"},
     {"condemned", "folding", "identity", "lease", "notebook", "plotting", "seals", "solid", "tabular", "trees"},
     {"intake"},
     {"filling"},

@@ -297,6 +297,7 @@ def test_registers_of_several_parameter_values_are_read_together():
     one = Array("|u1", (2, 3, 1), bytes([0, 1, 1, 1, 1, 1]))
     assert quantities(a=one) == [("a[0]", "counts", {"00": 1, "01": 2}, None), ("a[1]", "counts", {"01": 3}, None)]
     assert [name for name, *_ in quantities(a=one, b=one)] == ["counts[0]", "counts[1]"]
+    assert len(quantities(a=one, counts=[{"0": 1, "1": 2}, {"1": 3}])) == 2  # each once
 
 
 def test_probabilities_are_aligned_by_state():

@@ -6,6 +6,8 @@ import pytest
 from building import build
 from drawings import Parsed
 from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Parameter
+from qiskit.primitives import StatevectorEstimator
 from qiskit_aer import AerSimulator
 from qiskit_ibm_runtime.fake_provider import FakeManilaV2
 
@@ -17,7 +19,7 @@ from qarchive.store import Store
 
 HOSTILE = "</td></table><script>alert(1)</script><img src=x onerror='alert(2)'>\"&amp;"
 _KNOWN = {"div", "p", "strong", "em", "code", "span", "table", "caption", "thead", "tbody", "tr", "th", "td", "ul", "li",
-          "progress", "figure", "figcaption", "svg", "title", "desc", "g", "path", "rect", "text"}  # fmt: skip
+          "progress", "figure", "figcaption", "svg", "title", "desc", "g", "path", "rect", "circle", "text"}  # fmt: skip
 
 
 def shown(value):
@@ -55,6 +57,12 @@ def lab(tmp_path_factory):
         with archive.context(group=HOSTILE, tags=[HOSTILE, "first"], params={HOSTILE: HOSTILE, "theta": 0.5}):
             backend.run(bell, shots=1000, seed_simulator=1).result()
         backend.run([bell] * 9, shots=10).result()
+        turned = QuantumCircuit(1)
+        turned.ry(Parameter(HOSTILE), 0)
+        estimator = archive.wrap(StatevectorEstimator())
+        for name, values in (("one set", [0.5]), ("swept", [[0.5], [1.5]])):
+            with archive.context(tags=[name]):
+                estimator.run([(turned, [["Z"], ["X"]], values)]).result()
         device = archive.wrap(FakeManilaV2())
         device.run(transpile(bell, FakeManilaV2())).result()
         archive.flush()
@@ -73,6 +81,14 @@ def test_a_job_is_a_card_with_its_counts_and_no_name_becomes_markup(lab):
     assert parsed.texts("code") == [job.id[:12]] and parsed.texts("figcaption") == ["Counts"]
     assert {text.partition(":")[0] for text in parsed.texts("title")} == {"Counts", *job.counts()}
     assert repr(job) == f"<Job {job.id[:12]} DONE on aer:aer_simulator>"
+
+
+def test_expectation_values_are_drawn_with_what_they_are_of(lab):
+    for tag, said in (("one set", "expectation value"), ("swept", HOSTILE)):
+        (job,) = lab.jobs(tag=tag)
+        parsed = shown(job)
+        assert parsed.texts("figcaption") == ["Results"] and {"Z", "X"} <= set(parsed.texts("text"))
+        assert any(text.startswith(said[:30]) for text in parsed.texts("text"))
 
 
 def test_nothing_is_of_a_fixed_colour_that_a_page_may_have_as_its_own(lab):

@@ -5,7 +5,11 @@ import sys
 import matplotlib
 import pytest
 from matplotlib import pyplot
+from perceval import BS, BasicState, Processor
+from perceval.algorithm import Sampler
 from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Parameter
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp
 from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2
@@ -43,10 +47,24 @@ def lab(tmp_path_factory):
             archive.wrap(EstimatorV2()).run([(pair, [SparsePauliOp("ZZ"), SparsePauliOp("XX")])], precision=0.02).result()
         with archive.context(tags=["device"]):
             archive.wrap(FakeManilaV2()).run(transpile(bell, FakeManilaV2())).result()
-        state = QuantumCircuit(1)
+        state, matrix, turned = QuantumCircuit(1), QuantumCircuit(1), QuantumCircuit(1, name="turned")
         state.save_statevector()
-        with archive.context(tags=["state"]):
-            backend.run(state).result()
+        matrix.save_density_matrix()
+        for tag, circuit in (("state", state), ("matrix", matrix)):
+            with archive.context(tags=[tag]):
+                backend.run(circuit).result()
+        turned.ry(Parameter("a"), 0)
+        values = archive.wrap(StatevectorEstimator())
+        with archive.context(tags=["swept values"]):
+            values.run([(turned, [["Z"], ["X"]], [0.0, 0.5, 1.0])]).result()
+        turned.measure_all()
+        with archive.context(tags=["swept counts"]):
+            archive.wrap(StatevectorSampler()).run([(turned, [0.0, 0.5, 1.0])], shots=100).result()
+        photons = Processor("SLOS", BS())
+        photons.with_input(BasicState([1, 1]))
+        photons.min_detected_photons_filter(1)
+        with archive.context(tags=["samples"]):
+            Sampler(archive.wrap(photons), max_shots_per_call=100).samples(20)
         archive.flush()
         yield archive
 
@@ -85,22 +103,48 @@ def test_expectation_values_have_their_standard_errors_on_axes_that_are_given(la
     assert ax is given
     [found] = ax.containers
     values, stds = (list(job.data()[0][name].flat()) for name in ("evs", "stds"))
-    assert list(found.lines[0].get_ydata()) == values
-    assert [(high - low) / 2 for (_, low), (_, high) in found.lines[2][0].get_segments()] == pytest.approx(stds)
+    assert list(found.lines[0].get_xdata()) == values
+    assert [(high - low) / 2 for (low, _), (high, _) in found.lines[2][0].get_segments()] == pytest.approx(stds)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["ZZ", "XX"]
 
 
 def test_what_cannot_be_drawn_says_what_there_is(lab):
-    job = lab.jobs(tag="state")[0]
+    job = lab.jobs(tag="matrix")[0]
     with pytest.raises(BadInput) as caught:
         job.plot()
     assert str(caught.value) == (
-        f"circuit 0: job {job.id[:12]} has neither counts nor values of it; `job.data()[0]` has statevector"
+        f"circuit 0: job {job.id[:12]} has neither counts nor values of it; `job.data()[0]` has density_matrix"
     )
     for index in (1, -1, "a"):
         with pytest.raises(BadInput) as caught:
             job.plot(index)
         assert str(caught.value) == f"circuit {index!r}: is not in job {job.id[:12]}; it has 1, counted from 0"
     assert pyplot.get_fignums() == []
+
+
+def test_what_was_swept_is_drawn_over_its_parameter(lab):
+    ax = lab.jobs(tag="swept values")[0].plot()
+    z, x = ax.containers
+    assert list(z.lines[0].get_xdata()) == [0.0, 0.5, 1.0] and list(z.lines[0].get_ydata()) == pytest.approx(
+        [1.0, 0.8775826, 0.5403023]
+    )
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["Z", "X"]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("a", "expectation value")
+    job = lab.jobs(tag="swept counts")[0]
+    ax = job.plot()
+    counts = job.data()[0]["counts"]
+    assert list(ax.containers[0].lines[0].get_ydata()) == [found["0"] / 100 for found in counts]
+    assert ax.get_ylabel() == "share of shots"
+    ax.figure.canvas.draw()
+
+
+def test_what_can_be_counted_is_drawn(lab):
+    job = lab.jobs(tag="samples")[0]
+    ax = job.plot()
+    assert sorted(bar.get_height() for bar in ax.patches) == sorted(count / 20 for count in job.counts().values())
+    assert ax.get_ylabel() == "share of 20 shots" and "svg" in job._repr_html_()
+    ax = lab.jobs(tag="state")[0].plot()
+    assert [bar.get_height() for bar in ax.patches] == [1.0, 0.0] and ax.get_ylabel() == "probability"
 
 
 def test_a_calibration_is_on_a_map_of_its_device(lab):

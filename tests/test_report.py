@@ -10,19 +10,21 @@ from pathlib import Path
 import perceval as pcvl
 import pytest
 from building import build
-from page_lab import DAYS, EVIL, MAY_RUN, Page, bell, fill, hostile
+from page_lab import DAYS, EVIL, MAY_RUN, Page, fill, hostile
 from perceval.algorithm import Sampler
-from pulser.backend import BitStrings, EmulationConfig
+from pulser.backend import BitStrings, EmulationConfig, Occupation
 from pulser_programs import adiabatic
-from pulser_simulation import QutipBackendV2
-from qiskit import QuantumCircuit
+from pulser_simulation import QutipBackendV2, QutipConfig
+from qiskit import QuantumCircuit, transpile
+from qiskit.circuit import Parameter
+from qiskit.primitives import StatevectorEstimator, StatevectorSampler
 from qiskit.providers.fake_provider import GenericBackendV2
 from qiskit.transpiler import CouplingMap
 from qiskit_aer import AerSimulator
 from quandela_server import QuandelaServer
 
 import qarchive
-from qarchive.drawing.elements import element
+from qarchive.drawing.elements import element, to_html
 from qarchive.errors import Damaged
 from qarchive.printable import size
 from qarchive.report import jobs, overview, results
@@ -75,13 +77,22 @@ def test_what_the_page_tells_to_type_verifies_it(lab, tmp_path, monkeypatch):
 
 
 def test_counts_are_a_histogram_with_a_table_beside_it(lab):
+    job = named(lab, "day 1")
+    page = page_of(lab, job)
+    assert "day 1" in [text for tag, text in page.texts if tag == "title"]
+    assert "state, in order of value" in page.said("text") and "Bit 0 is the rightmost." in page.said("small")
+    assert str(job.counts()["00"]) in page.said("td")
+
+
+def test_circuits_stand_side_by_side_on_one_scale(lab):
     job = named(lab, "first")
     page = page_of(lab, job)
     titles = [text for tag, text in page.texts if tag == "title"]
-    assert {"Circuit 0: first", "Circuit 1: second"} <= set(titles)
+    assert "Results of 2 circuits" in titles and {"first", "second"} <= set(page.said("text").split())
+    assert "One scale for all. N = 100 shots each" in page.said("small")
     tables = [tag for tag, _ in page.tags].count("table")
     drawings = [tag for tag, _ in page.tags].count("svg")
-    assert tables >= drawings >= 2
+    assert tables >= drawings == 1
     assert str(job.counts(1)["00"]) in page.said("td")
 
 
@@ -95,7 +106,8 @@ def test_values_stand_beside_their_standard_errors(lab):
     page = page_of(lab, job)
     value, error = (job.data()[0][name].flat()[0] for name in ("evs", "stds"))
     cells = page.said("td")
-    assert f"{value:.6g}" in cells and f"{error:.3g}" in cells and "Standard error" in page.said("th")
+    assert f"{value:.6g}" in cells and f"{error:.3g}" in cells and "observable value standard error" in page.said("th")
+    assert {"ZZ", "XX"} <= set(cells.split()) and "expectation value" in page.said("text")
 
 
 def test_a_failed_job_says_why(lab):
@@ -143,15 +155,70 @@ def test_of_many_jobs_the_first_are_whole_and_it_says_so(lab):
 
 
 def test_of_many_circuits_the_first_are_shown_and_it_says_so(lab, tmp_path):
+    number = results.CIRCUITS + 3
+    states = [QuantumCircuit(1, name=f"n{i}") for i in range(number)]
+    for state in states:
+        state.save_statevector()
     with qarchive.open(tmp_path / "lab") as archive:
-        archive.wrap(AerSimulator()).run([bell(f"n{i}") for i in range(results.CIRCUITS + 3)], shots=10).result()
+        archive.wrap(AerSimulator()).run(states).result()
         job = archive.job("latest")
         said = page_of(archive, job).said("p")
-    assert (
-        f"{results.CIRCUITS} of {results.CIRCUITS + 3} circuits are shown. qarchive result {job.id[:12]} --circuit N shows any."
-        in said
-    )
+    assert f"{results.CIRCUITS} of {number} circuits are shown. qarchive result {job.id[:12]} --circuit N shows any." in said
     assert f"qarchive input {job.id[:12]} --circuit N prints any." in said
+
+
+def test_what_was_swept_is_drawn_over_its_parameter_with_all_values_in_the_table(tmp_path):
+    theta = Parameter("θ<b>")
+    circuit = QuantumCircuit(1, name="rabi")
+    circuit.ry(theta, 0)
+    measured = circuit.copy()
+    measured.measure_all()
+    angles = [0.25, 0.5, 1.25]
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(StatevectorSampler(seed=1)).run([(measured, angles)], shots=50).result()
+        archive.wrap(StatevectorEstimator(seed=1)).run([(circuit, [["Z"], ["X"]], angles)]).result()
+        bound = transpile(measured, basis_gates=["ry"])
+        archive.wrap(AerSimulator()).run([bound], parameter_binds=[{theta: angles}], shots=50).result()
+        pages = {job.backend: page_of(archive, job) for job in archive.jobs()}
+        for page in pages.values():
+            assert "θ<b>" in page.said("text") and "θ<b>" in page.said("th")
+            assert set(map(str, angles)) <= set(page.said("td").split())
+            assert "|u1" not in page.text and "Circuit 0" not in page.said("figcaption")
+        assert "observable θ<b> value standard error" in pages["StatevectorEstimator"].said("th")
+        assert "share of shots" in pages["StatevectorSampler"].said("text")
+        assert "θ<b> 0 1 shots" in pages["aer_simulator"].said("th")
+
+
+def test_states_and_matrices_are_numbers_not_forms_of_storage(tmp_path):
+    circuit = QuantumCircuit(2, name="saved")
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.save_statevector()
+    circuit.save_density_matrix(label="rho")
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(AerSimulator(method="statevector")).run(circuit).result()
+        page = page_of(archive, archive.job("latest"))
+    assert "state real part imaginary part probability" in page.said("th") and "0.707107" in page.said("td")
+    assert "saved, rho" in page.said("caption") and "<c16" not in page.text and "c16" not in page.said("dd")
+
+
+def test_what_was_observed_at_times_stands_over_them(tmp_path):
+    times = [0.5, 1.0]
+    config = QutipConfig(observables=[BitStrings(evaluation_times=times), Occupation(evaluation_times=times)])
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(QutipBackendV2(adiabatic(), config=config)).run()
+        page = page_of(archive, archive.job("latest"))
+    assert page.said("text").count("time, as a share of the sequence's duration") == 2
+    assert {"Counts", "Bitstrings", "Occupation"} <= {text.strip() for tag, text in page.texts if tag == "figcaption"}
+
+
+def test_a_page_of_very_many_values_is_small_and_says_what_it_leaves_out(tmp_path):
+    circuit = QuantumCircuit(1, name="many")
+    circuit.ry(Parameter("θ"), 0)
+    with qarchive.open(tmp_path / "lab") as archive:
+        archive.wrap(StatevectorEstimator()).run([(circuit, ["Z"], [[i / 1000] for i in range(10_000)])]).result()
+        text, _ = overview.report(archive, [archive.job("latest")], None)
+    assert len(text) < 250_000 and "The table has the first 1,000 of 10,000 rows." in Page(text).said("small")
 
 
 def test_nothing_of_a_job_becomes_markup(lab):
@@ -196,10 +263,10 @@ def test_headings_come_in_order(lab):
 
 def test_how_the_backend_was_set_is_said(lab):
     page = page_of(lab, named(lab, "too large"))
-    said = dict(zip([text for tag, text in page.texts if tag == "dt"], [text for tag, text in page.texts if tag == "dd"]))
+    names = re.findall("<dt>(.*?)</dt>", page.text.replace("<wbr>", ""))
     assert "Options that differ from the defaults of its class:" in page.said("p")
-    assert {"method", "max_memory_mb", "max_parallel_threads"} <= said.keys() and "statevector" in page.said("code")
-    assert "noise" not in said
+    assert {"method", "max_memory_mb", "max_parallel_threads"} <= set(names) and "statevector" in page.said("code")
+    assert "noise" not in names
 
 
 def test_a_photonic_job_shows_its_modes(tmp_path):
@@ -269,6 +336,10 @@ def test_a_job_of_a_provider_that_is_not_installed_has_a_page(store):
 
 def test_parts_that_are_empty_are_left_out():
     assert "".join(facts([("one", ""), ("two", None), ("three", "3")]).itertext()) == "three3"
+
+
+def test_names_of_facts_break_between_their_words():
+    assert to_html(facts([("evaluation_times", "x")])).count("evaluation_<wbr>times") == 1
     assert Reader().section("Title", "title", lambda: [None]) is None
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from ..errors import BadInput, JobFailed
 from ..job import Job
 from ..json_forms import to_json
+from ..outcomes import is_table
 from ..printable import clean
 from ..text_forms import describe, to_text
 from . import output
@@ -62,9 +63,9 @@ def _circuit(data: dict[str, Any], everything: bool) -> None:
     if not data:
         output.write("   no data")
     for name in _TABLES:
-        if data.get(name):
+        if is_table(data.get(name)):
             _table(data[name], everything)
-    rest = [(clean(key), describe(value)) for key, value in data.items() if key not in _TABLES or not value]
+    rest = [(clean(key), describe(value)) for key, value in data.items() if key not in _TABLES or not is_table(value)]
     output.pairs(rest, indent="   ")
 
 

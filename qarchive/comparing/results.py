@@ -109,7 +109,7 @@ def quantities(entry: Mapping[str, Any]) -> list[Quantity]:
     found += _swept(bits)
     for key, item in entry.items():
         name = str(key)
-        if name in _ABOUT or name in bits or (name == "counts" and counted is not None):
+        if name in _ABOUT or name in bits or (name == "counts" and (counted is not None or bits)):
             continue
         if counted is not None and (name in _AS_COUNTED or _is_counts(item)):
             continue

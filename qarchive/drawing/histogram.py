@@ -1,7 +1,7 @@
 """What came out: the most frequent states as bars, with the spread that so many shots leave."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from heapq import nlargest
 from math import sqrt
 from typing import NamedTuple
@@ -19,29 +19,34 @@ _ACROSS = 6.9  # of a character of a label, at the drawing's size of type
 TOWERING = 2.5  # how many times the highest bar "other" is before it is cut
 
 
-def histogram(counts: Mapping[str, int | float], title: str, most: int = 32, key: str = "") -> Figure:
+def histogram(counts: Mapping[str, int | float], title: str, most: int = 32, key: str = "", order: str = "") -> Figure:
     """The `most` most frequent states as bars, the rest as one; in order of value where all fit, else the most frequent first.
 
-    `counts` are counts, or weights that may be fractions or negative. Of counts each bar has its standard deviation as a
-    binomial share, sqrt(p (1 - p) / N). NaN and infinite weights are not drawn. The table has the first 1,000 states.
+    `counts` are counts, or weights that may be fractions or negative; `order` says how their states are read. Of counts each bar
+    has its standard deviation as a binomial share, sqrt(p (1 - p) / N). NaN and infinite weights are not drawn. The table has the
+    first 1,000 states.
     """
     known, shown, bars, other, rest, total = selected(counts, most)
     counted = total is not None
     if counted and total <= 0:
         return _empty(counts, title, key)
     unknown = [(state, value) for state, value in counts.items() if state not in known]
+    unit = unit_of(counted, [known.values()])
     note = sentences(
         f"N = {round(total):,} shots; bars of error are one standard deviation of shot noise, sqrt(p(1-p)/N)."
         if counted
-        else "Weights as they were given; they are no counts, so no shot noise is drawn.",
+        else "Weights as they were given; they are no counts, so no shot noise is drawn."
+        if unit == "weight"
+        else "Probabilities as they were given: no shots, so no shot noise.",
         f"{len(bars)} of {len(known):,} states are bars, the other {rest:,} are one bar." if rest else None,
+        f"{order[:1].upper()}{order[1:]}." if order else None,
         f"States without a number: {len(unknown):,}." if unknown else None,
         beyond(len(counts), "states"),
     )
-    drawing = _drawing(bars, other, rest, total, title, key)
+    drawing = _drawing(bars, other, rest, total, unit, title, key)
     rows = [(state, str(counts[state]), *_share(number, total or 0.0, counted)) for state, number in shown[:MOST_ROWS]]
     rows += [(state, "-", *(("-", "-") if counted else ())) for state, _ in unknown[: MOST_ROWS - len(rows)]]
-    header = ("state", "count", "share", "shot noise") if counted else ("state", "weight")
+    header = ("state", "count", "share", "shot noise") if counted else ("state", unit)
     return Figure(title, drawing, table(header, rows, title, right=range(1, len(header))), note)
 
 
@@ -58,7 +63,7 @@ class Selected(NamedTuple):
 
     def noise(self, share: float) -> float:
         """The standard deviation of a share of counts; 0 for weights."""
-        return _noise(share, self.total) if self.total else 0.0
+        return noise(share, self.total)
 
 
 def selected(counts: Mapping[str, int | float], most: int) -> Selected:
@@ -68,7 +73,7 @@ def selected(counts: Mapping[str, int | float], most: int) -> Selected:
     total = sum(known.values()) if counted else None
     scale = total or 1.0
     top = nlargest(max(most, MOST_ROWS), known.items(), key=lambda item: (abs(item[1]), item[0]))
-    shown = top if len(known) > most else sorted(top, key=lambda item: _place(item[0]))
+    shown = top if len(known) > most else sorted(top, key=lambda item: of_value(item[0]))
     bars = [(state, number / scale) for state, number in shown[:most]]
     rest = len(known) - len(bars)
     # An exact rest: the sum of all less that of the bars would leave the dust of a difference of floats.
@@ -86,17 +91,32 @@ def _empty(counts: Mapping[str, int | float], title: str, key: str) -> Figure:
     )
 
 
+def unit_of(counted: bool, tables: Iterable[Iterable[float]]) -> str:
+    """What numbers by state are: shares of shots, probabilities where they add up to 1, or else weights."""
+    if counted:
+        return "share of shots"
+    found = [list(values) for values in tables]
+    whole = all(values and min(values) >= 0 and abs(sum(values) - 1) < 1e-6 for values in found)
+    return "probability" if found and whole else "weight"
+
+
+def order_said(frequent: bool) -> str:
+    """In which order states stand."""
+    return "the most frequent first" if frequent else "in order of value"
+
+
 def _share(number: float, total: float, counted: bool) -> tuple[str, ...]:
     share = number / total if counted else 0.0
-    return (si(share, digits=4), si(_noise(share, total), digits=2)) if counted else ()
+    return (si(share, digits=4), si(noise(share, total), digits=2)) if counted else ()
 
 
-def _noise(share: float, total: float) -> float:
-    return sqrt(max(0.0, share * (1 - share)) / total)
+def noise(share: float, total: float | None) -> float:
+    """The standard deviation of a share of so many shots; 0 where there are none."""
+    return 0.0 if not total else sqrt(max(0.0, share * (1 - share)) / total)
 
 
-def _place(state: str) -> tuple:
-    """The order of states by value: runs of digits as numbers, whatever stands between them as text."""
+def of_value(state: str) -> tuple:
+    """By what states are sorted that stand in order of value: runs of digits as numbers, whatever is between them as text."""
     if state[:2] in ("0x", "0X"):
         digits = state[2:].lower().lstrip("0")
         return ((0, len(digits), digits),), state
@@ -106,8 +126,8 @@ def _place(state: str) -> tuple:
     ), state
 
 
-def _drawing(bars, other: float | None, rest: int, total: float | None, title: str, key: str) -> Element:
-    tallest = max((value + (_noise(value, total) if total else 0.0) for _, value in bars), default=0.0)
+def _drawing(bars, other: float | None, rest: int, total: float | None, unit: str, title: str, key: str) -> Element:
+    tallest = max((value + noise(value, total) for _, value in bars), default=0.0)
     lowest = min((value for _, value in bars), default=0.0)
     cut = other is not None and tallest > 0 and other > TOWERING * tallest
     y = axis([lowest, tallest * 1.15 if cut else max(tallest, other or 0.0), min(0.0, other or 0.0)], zero=True, most=5)
@@ -121,36 +141,38 @@ def _drawing(bars, other: float | None, rest: int, total: float | None, title: s
         below = max(below, len(_others(rest)) * 6.2 + 14)
     start = _LEFT + (_WIDTH - _LEFT - _RIGHT - slot * slots) / 2 if slots < 6 else _LEFT
     middles = [start + slot * (i + 0.5) for i in range(slots)]
-    group = [_frame(y, "share of shots" if total else "weight")]
+    group = [_frame(y, unit)]
     wide = max(1.5, slot * 0.72)
     columns = element("g", fill=ACCENT)
     for x, (state, value) in zip(middles, bars):
-        noise = f" ± {si(_noise(value, total), digits=2)}" if total else ""
-        columns.append(_bar(x, wide, y, value, f"{state}: {si(value, digits=4)}{noise}"))
+        spread = f" ± {si(noise(value, total), digits=2)}" if total else ""
+        columns.append(_bar(x, wide, y, value, f"{state}: {si(value, digits=4)}{spread}"))
     group.append(columns)
     if total:
-        whiskers = [_whisker(x, min(5.0, wide / 2), y, value, _noise(value, total)) for x, (_, value) in zip(middles, bars)]
+        whiskers = [_whisker(x, min(5.0, wide / 2), y, value, noise(value, total)) for x, (_, value) in zip(middles, bars)]
         group.append(element("path", d="".join(whiskers), stroke="currentColor", fill="none"))
     if other is not None:
         group += _rest(middles[-1], wide, y, other, rest, cut)
     floor = _TOP + _HEIGHT + 8
-    turned = [
-        words(x, floor + 8, name, text_anchor="middle") if flat else _turned(x, floor, name) for x, name in zip(middles, names)
+    texts = [
+        words(x, floor + 8, name, text_anchor="middle") if flat else turned(x, floor, name) for x, name in zip(middles, names)
     ]
-    group.append(element("g", *turned, font_family="monospace", font_size=11))
+    group.append(element("g", *texts, font_family="monospace", font_size=11))
     if other is not None:
-        group.append(_turned(middles[-1], floor, _others(rest), font_size=11))
+        group.append(turned(middles[-1], floor, _others(rest), font_size=11))
+    said = f"state, {order_said(rest > 0)}"
+    group.append(words((_WIDTH + _LEFT) / 2, _TOP + _HEIGHT + below + 12, said, text_anchor="middle", font_size=11))
     describe = (
         f"{len(bars)} states" + (f" and {rest:,} others in one bar" if rest else "") + "; the table beside it has the numbers."
     )
-    return svg("histogram", title, _WIDTH, _TOP + _HEIGHT + below, *group, describe=describe, key=key)
+    return svg("histogram", title, _WIDTH, _TOP + _HEIGHT + below + 18, *group, describe=describe, key=key)
 
 
 def _others(rest: int) -> str:
     return f"other ({rest:,} state{'s' if rest > 1 else ''})"
 
 
-def _turned(x: float, y: float, text: str, **attributes: object) -> Element:
+def turned(x: float, y: float, text: str, **attributes: object) -> Element:
     """A label that reads upwards and ends under its bar."""
     return words(0, 4, text, text_anchor="end", transform=f"translate({short(x)} {short(y)})rotate(-90)", **attributes)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import BadInput, QArchiveError
+from ..outcomes import Points
 from ..values import Link, Timestamp
 
 Get = Callable[[Link], Any]
@@ -192,8 +193,8 @@ class Recorder(Protocol):
 
 
 _READERS = {"load_input": "the input of this job", "load_result": "the result of this job", "counts": "the result of this job",
-            "data": "the result of this job", "text": "the input of this job", "load_attachment": "an attachment of this job",
-            "load_backend": "the backend of this job"}  # fmt: skip
+            "data": "the result of this job", "points": "the input of this job", "text": "the input of this job",
+            "load_attachment": "an attachment of this job", "load_backend": "the backend of this job"}  # fmt: skip
 
 
 def _refusing(read: Callable, what: str) -> Callable:
@@ -219,12 +220,13 @@ def _refusing(read: Callable, what: str) -> Callable:
 class Provider(ABC):
     """One SDK. Subclasses stand in `qarchive.providers.<name>` or come through the entry points `qarchive.providers`.
 
-    What reads an archive (`load_input`, `load_result`, `load_attachment`, `load_backend`, `counts`, `data`, `text`) need not look
-    at every part of every value: what it raises of other classes than qarchive's own becomes BadInput.
+    What reads an archive (`load_input`, `load_result`, `load_attachment`, `load_backend`, `counts`, `data`, `points`, `text`)
+    need not look at every part of every value: what it raises of other classes than qarchive's own becomes BadInput.
     """
 
     name: str
     extra: str  # `pip install 'qarchive[<extra>]'` brings the SDK; empty for a provider in a package of its own
+    order = ""  # how the text of a state is read: which bit or mode stands where
     rebuilds_alike = False  # whether `load_backend` makes the same of equal snapshots and configurations, whatever the input
     late_results = False  # whether a job that ended without a result may have one to read later
 
@@ -312,6 +314,13 @@ class Provider(ABC):
 
         Empty where the result is not a list of such.
         """
+
+    def points(self, get: Get, job: Mapping[str, Any]) -> list[Points]:
+        """For each entry of `data`, what its circuit was bound to and what was observed of it, without the SDK.
+
+        Empty where no circuit has parameters or observables, or nobody can tell.
+        """
+        return []
 
     @abstractmethod
     def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:

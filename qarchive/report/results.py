@@ -1,24 +1,41 @@
-"""What came out of a job: a histogram of each circuit's counts, values with standard errors, other data by kind and size."""
+"""What came out of a job: of each circuit, and of many circuits side by side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
-from ..drawing import scales
-from ..drawing.elements import Child, element
+from ..drawing.elements import Child, element, to_html
 from ..drawing.figure import folded
-from ..drawing.histogram import histogram
+from ..drawing.multiples import PANELS, multiples
 from ..job import Job
-from ..outcomes import TABLES, is_table, numbers_of
+from ..outcomes import TABLES, Points, Table, is_table
 from ..printable import clean, count
-from ..text_forms import describe, to_text
-from .words import Reader, facts, remark, wide_table
+from ..sweeps import number, over_circuits, shares
+from ..text_forms import to_text
+from . import outcomes
+from .words import Reader, remark, wide_table
 
-CIRCUITS = 6  # shown of a job
-_STATES = 400  # after which no further circuit is shown
-_ROWS = 64  # shown of a table of values
+CIRCUITS = 6  # shown of a job, one by one
+_SHOWN = 300_000  # characters of what is shown of circuits, after which no further one is
 _ALL = 200  # circuits of a job whose texts are made at all
 _TEXT = 12_000  # characters shown of a circuit
 _OPEN = 40  # lines of a circuit that is not folded
+_ROWS = 200  # of a table of circuits
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """What came out of one circuit: of all sets of values that it was bound to, where they are results of their own."""
+
+    name: str
+    entry: Mapping[str, Any]
+    points: Points | None
+
+    @property
+    def table(self) -> Table | None:
+        """Its counts or probabilities, where it has one set of them."""
+        return next((self.entry[name] for name in TABLES if is_table(self.entry.get(name))), None)
 
 
 def section(job: Job, read: Reader, key: str = "") -> Iterable[Child]:
@@ -30,47 +47,89 @@ def section(job: Job, read: Reader, key: str = "") -> Iterable[Child]:
     if not data:
         yield element("pre", element("code", to_text(job.get(job.outcome["result"]))), tabindex="0")
         return
-    names = job.names if len(job.names) == len(data) else ("",) * len(data)
-    states = 0
-    for place, (name, entry) in enumerate(zip(names, data)):
-        if place == CIRCUITS or states > _STATES:
-            yield remark(f"{place} of {len(data):,} circuits are shown. qarchive result {job.id[:12]} --circuit N shows any.")
-            return
-        states += max((len(value) for value in entry.values() if is_table(value)), default=0)
-        title = f"Circuit {place}" + (f": {clean(name)}" if name else "") if len(data) > 1 else clean(name) or "Result"
-        if len(data) > 1:
-            yield read.heading(title)
-        yield from _circuit(entry, title, f"{key}{place}")
+    found = circuits(data, read(job.points) or [], job.names)
+    order = read(lambda: job.order) or ""
+    if len(found) == 1:
+        yield from outcomes.circuit(found[0].entry, found[0].points, found[0].name, order, key)
+        return
+    tables = [each.table for each in found]
+    if all(tables):
+        yield _side_by_side(found, tables, order, key)
+        found = [Circuit(each.name, {name: item for name, item in each.entry.items() if not is_table(item)}, each.points)
+                 for each in found]  # fmt: skip
+        if (numbers := _numbers(found)) is not None:
+            yield numbers
+        return
+    yield from _one_by_one(job, read, found, order, key)
 
 
-def _circuit(entry: Mapping[str, Any], title: str, key: str) -> Iterable[Child]:
-    if not entry:
-        yield remark("There are no data of this circuit.")
-    shown: list[Any] = []
-    rest: list[tuple[str, Child]] = []
-    for name, value in sorted(entry.items(), key=lambda item: item[0] not in TABLES):
-        if is_table(value) and not any(value == other for other in shown):
-            shown.append(value)
-            yield histogram(value, title if name in TABLES else f"{title}, {clean(name)}", key=f"{key}{len(shown)}").element()
-        elif not is_table(value):
-            rest.append((name, value))
-    values = dict(rest)
-    if (table := _values(values, title)) is not None:
-        yield table
-        rest = [item for item in rest if item[0] not in ("evs", "stds")]
-    yield facts([(clean(name), describe(value)) for name, value in rest]) if rest else None
+def circuits(data: Sequence[Mapping[str, Any]], points: Sequence[Points], names: Sequence[str]) -> list[Circuit]:
+    """The circuits of a job with what came out of them; results that differ in values bound to one circuit are one."""
+    if len(points) != len(data):
+        names = names if len(names) == len(data) else [""] * len(data)
+        return [Circuit(clean(name), entry, None) for name, entry in zip(names, data)]
+    found = []
+    for circuit, group in groupby(range(len(data)), lambda place: points[place].circuit):
+        places = list(group)
+        name = clean(names[circuit]) if circuit < len(names) else ""
+        bound = [points[place] for place in places]
+        together = len(places) > 1 and not any(each.shape for each in bound)
+        tables = [next((data[place][each] for each in TABLES if is_table(data[place].get(each))), None) for place in places]
+        if together and all(tables):
+            alike = {each for each, item in data[places[0]].items() if type(item) in (int, float)}
+            numbers = {each: [data[place].get(each) for place in places] for each in sorted(alike)}
+            found.append(Circuit(name, {"counts": tables, **numbers}, Points.together(bound)))
+        else:
+            found += [Circuit(name, data[place], points[place]) for place in places]
+    return found
 
 
-def _values(entry: Mapping[str, Any], title: str) -> Child:
-    """Expectation values beside their standard errors; None for what is none."""
-    means, errors = (numbers_of(entry.get(name)) for name in ("evs", "stds"))
-    if means is None:
+def _side_by_side(found: Sequence[Circuit], tables: Sequence[Table], order: str, key: str) -> Child:
+    """The counts of several circuits: small histograms, or of too many for that the share of each state."""
+    names = _names(found)
+    title = f"Results of {len(found):,} circuits"
+    if len(found) <= PANELS:
+        return multiples(list(zip(names, tables)), title, order=order, key=key).element()
+    sweep = shares(tables, over_circuits([each.name for each in found]))
+    return outcomes.swept(sweep, title, key, f"{order[:1].upper()}{order[1:]}." if order else None)
+
+
+def _names(found: Sequence[Circuit]) -> list[str]:
+    """The name of each circuit, with the values that it was bound to; with its place where names do not tell them apart."""
+    unlike = len({each.name for each in found}) == len(found) and all(each.name for each in found)
+    names = []
+    for place, each in enumerate(found):
+        bound = each.points.parameters if each.points else {}
+        values = [f"{clean(name)} = {number(values[0], 4)}" for name, values in list(bound.items())[:3] if values]
+        name = each.name if unlike else f"{place} {each.name}".rstrip()
+        names.append(", ".join([name, *values]))
+    return names
+
+
+def _numbers(found: Sequence[Circuit]) -> Child:
+    """The single numbers that came out beside the counts, circuit by circuit; None where there are none."""
+    names = dict.fromkeys(name for each in found for name, item in each.entry.items() if type(item) in (int, float))
+    if not names:
         return None
-    known = errors if errors is not None and len(errors) == len(means) else [None] * len(means)
-    rows = [(str(i), scales.si(mean, digits=6), "" if error is None else scales.si(error, digits=3))
-            for i, (mean, error) in enumerate(zip(means[:_ROWS], known))]  # fmt: skip
-    more = f", the first {_ROWS} of {len(means):,}" if len(means) > _ROWS else ""
-    return wide_table(("Place", "Value", "Standard error"), rows, f"{title}: expectation values{more}", right=(0, 1, 2))
+    rows = [(named, *(number(each.entry[name]) if name in each.entry else "-" for name in names))
+            for named, each in zip(_names(found), found[:_ROWS])]  # fmt: skip
+    more = f", the first {_ROWS} of {len(found):,}" if len(found) > _ROWS else ""
+    return wide_table(
+        ("circuit", *map(clean, names)), rows, f"Other numbers of each circuit{more}", right=range(1, len(names) + 1)
+    )
+
+
+def _one_by_one(job: Job, read: Reader, found: Sequence[Circuit], order: str, key: str) -> Iterable[Child]:
+    size = 0
+    for place, each in enumerate(found):
+        if place == CIRCUITS or size > _SHOWN:
+            yield remark(f"{place} of {len(found):,} circuits are shown. qarchive result {job.id[:12]} --circuit N shows any.")
+            return
+        title = f"Circuit {place}" + (f": {each.name}" if each.name else "")
+        yield read.heading(title)
+        for child in outcomes.circuit(each.entry, each.points, title, order, f"{key}{place}-"):
+            size += 0 if child is None or isinstance(child, str) else len(to_html(child))
+            yield child
 
 
 def programs(job: Job, read: Reader) -> Iterable[Child]:

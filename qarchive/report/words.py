@@ -1,6 +1,6 @@
 """How pages say things: facts, moments, statuses, numbers, and what could not be read."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from os import environ
 from typing import TypeVar
@@ -65,8 +65,17 @@ def facts(pairs: Iterable[tuple[str, Child | Sequence[Child]]]) -> Element:
     for name, value in pairs:
         children = [part for part in (value if isinstance(value, (list, tuple)) else [value]) if part is not None and part != ""]
         if children:
-            rows.append(element("div", element("dt", name), element("dd", *children)))
+            rows.append(element("div", element("dt", *_breakable(name)), element("dd", *children)))
     return element("dl", *rows, class_="facts")
+
+
+def _breakable(name: str) -> Iterator[Child]:
+    """A name with places where a line may break: between its words."""
+    for i, part in enumerate(name.split("_")):
+        if i:
+            yield "_"
+            yield element("wbr")
+        yield part
 
 
 def commas(children: Iterable[Child]) -> list[Child]:

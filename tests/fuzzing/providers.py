@@ -11,6 +11,7 @@ from typing import Any
 from qarchive import records
 from qarchive.calibration import Calibration
 from qarchive.errors import NotFound, QArchiveError
+from qarchive.outcomes import Points
 from qarchive.providers import registry
 from qarchive.values import Link
 
@@ -50,6 +51,7 @@ def _target(case: Any, names: set[str]) -> None:
         warnings.simplefilter("ignore")
         _ask(provider.load_input, get, job)
         assert all(type(text) is str for text in _ask(provider.text, get, job) or ())
+        assert all(type(found) is Points for found in _ask(provider.points, get, job) or ())
         if records.wrong(outcome) is None and outcome["type"] == "outcome" and "result" in outcome:
             _ask(provider.load_result, get, job, outcome)
             assert type(_ask(provider.counts, get, job, outcome, 0)) in (dict, type(None))

@@ -647,9 +647,10 @@ def test_counts_join_the_registers_as_qiskit_does(archive):
         job.counts(2)
     assert str(caught.value) == (
         "PUB 2: it has values of the shape (2, 3), and counts are those of one; "
-        "take `job.result()[2].join_data().get_counts((0, 0))`"
+        "take `job.data()[2]['counts']`, which has those of each"
     )
-    assert sum(job.result()[2].join_data().get_counts((0, 0)).values()) == 100
+    found = job.data()[2]["counts"]
+    assert found == [[result[2].join_data().get_counts((i, j)) for j in range(3)] for i in range(2)]
     with pytest.raises(BadInput, match="PUB 3: the result holds 3; count from 0"):
         job.counts(3)
 
@@ -664,7 +665,8 @@ def test_data_are_read_by_name_without_the_sdk(archive):
         "beta": result[0].data.beta.get_counts(),
         "counts": result[0].join_data().get_counts(),
     }
-    assert list(several) == ["alpha", "beta"]
+    assert list(several) == ["alpha", "beta", "counts"]
+    assert several["counts"][1][2] == result[1].join_data().get_counts((1, 2))
     assert (several["beta"].numpy() == result[1].data.beta.array).all()
     archive.wrap(StatevectorEstimator(seed=1)).run([(rotated(), [["ZZ"], ["XX"]], sweep(3))], precision=0.1).result()
     (found,) = archive.job("latest").data()

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ...errors import BadInput, QArchiveError
+from ...outcomes import Points
 from ...values import Link, Typed
 from ..base import Divisible, Get, Stage
-from ..qiskit import attachments, extracting, identities, joining, recompiling, text
+from ..qiskit import attachments, extracting, identities, joining, points, recompiling, text
 from ..qiskit.dividing import SAMPLERS, declared, divide_pubs
 from ..qiskit.inputs import CIRCUITS, PUBS, load_circuits, load_pubs
 from ..qiskit.rebuild import rebuild
@@ -102,6 +103,8 @@ def _nameless(plain: Any) -> Any:
 class Inputs:
     """What the providers of the cloud and of local mode read back in the same way. The methods are those of `Provider`."""
 
+    order = points.ORDER
+
     def backend_name(self, target: Any) -> str:
         """What the job record calls the backend of a primitive."""
         return str(target._backend.name)
@@ -119,6 +122,9 @@ class Inputs:
     def load_call_elsewhere(self, get: Get, job: Mapping[str, Any], snapshot: Mapping[str, Any], backend: Any,
                             logical: Callable[[], Any]) -> tuple[Any, tuple, dict]:  # fmt: skip
         return recompiling.compiled(get, job, snapshot, self.load_call(get, job, backend), logical)
+
+    def points(self, get: Get, job: Mapping[str, Any]) -> list[Points]:
+        return points.points(get, job)
 
     def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
         value = get(job["input"])

@@ -26,6 +26,7 @@ class PasqalProvider(Cloud):
 
     name = calls.PROVIDER
     extra = "pasqal"
+    order = "the first qubit is the leftmost"
     late_results = True
     together = True
 

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from ...errors import BadInput
+from ...outcomes import Points
 from ...values import Link, Typed
 from ..base import Get, Stage
 from ..sdk import sdk
 from .calls import experiment_link
 from .serialized import check_texts
-from .values import from_plain, to_plain
+from .values import from_plain, readable, to_plain
 
 PAYLOAD = "perceval.payload"
 _ZIP = ":PCVL:zip:"
@@ -144,6 +145,17 @@ def load_input(get: Get, job: Mapping[str, Any]) -> Any:
         raise BadInput("the input of this job", "was not captured", "`job.gaps` says why")
     experiment = from_plain(get(value["experiment"])["experiment"])
     return {"experiment": experiment, "iterations": from_plain(value["iterations"])} if "iterations" in value else experiment
+
+
+def points(get: Get, job: Mapping[str, Any]) -> list[Points]:
+    """What each iteration changes: parameters of the circuit by name, and whatever else as text."""
+    found = []
+    for iteration in get(job["input"]).get("iterations") or ():
+        plain = readable(iteration)
+        parameters = dict(plain.pop("circuit_params", {}))
+        parameters |= {name: item if type(item) in (int, float) else str(item) for name, item in plain.items()}
+        found.append(Points(0, parameters={name: [item] for name, item in parameters.items()}))
+    return found
 
 
 def text(get: Get, job: Mapping[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 from platformdirs import user_data_path
 
 from ...errors import BadInput
+from ...outcomes import Points
 from ...values import Link
 from .. import choosing, hooks, saved
 from ..base import Captured, Cloud, Execution, Fetched, Follower, Get, Imported, Origin, Outcome, Recorder, Sent, Stage, State
@@ -28,6 +29,7 @@ class PercevalProvider(Cloud):
 
     name = "perceval"
     extra = "perceval"
+    order = "mode 0 is the leftmost"
     late_results = True  # those of a cancelled job, as far as it came
 
     def __init__(self):
@@ -171,6 +173,9 @@ class PercevalProvider(Cloud):
 
     def data(self, get: Get, job: Mapping[str, Any], outcome: Mapping[str, Any]) -> list[dict[str, Any]]:
         return outcomes.data(get, outcome)
+
+    def points(self, get: Get, job: Mapping[str, Any]) -> list[Points]:
+        return payloads.points(get, job)
 
     def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
         """The experiment: its components with modes and parameters, input state, heralds and post-selection."""

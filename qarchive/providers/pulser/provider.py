@@ -69,6 +69,7 @@ class PulserProvider(Provider):
 
     name = "pulser"
     extra = "pulser"
+    order = "the first qubit is the leftmost"
 
     def __init__(self):
         self._rebuilt: weakref.WeakKeyDictionary[Any, tuple] = weakref.WeakKeyDictionary()  # input and config of each

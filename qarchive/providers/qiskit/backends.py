@@ -126,11 +126,7 @@ class Backends(Face):
         return results.counts(result, index, volatile)
 
     def data(self, result: Any, volatile: Mapping[str, Any]) -> list[dict[str, Any]]:
-        found = [dict(experiment.get("data", {})) for experiment in result["results"]]
-        for index, values in enumerate(found):
-            if "counts" in values:
-                values["counts"] = self.counts(result, volatile, index)
-        return found
+        return results.data(result, volatile)
 
     def divide(self, target: Any, args: tuple, kwargs: dict) -> Divisible | None:
         return divide_circuits(target, args, kwargs)

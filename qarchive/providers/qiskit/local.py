@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ...errors import BadInput
+from ...outcomes import Points
 from ...values import Link, Typed
 from .. import hooks
 from ..base import Divisible, Execution, Follower, Get, Outcome, Provider, Recorder, Stage
 from ..sdk import sdk
 from ..wrapped import is_a, unwrapped
-from . import attachments, extracting, identities, joining, recompiling, text
+from . import attachments, extracting, identities, joining, points, recompiling, text
+from .points import ORDER
 from .primitive_settings import PRIMITIVE, make
 from .rebuild import rebuild, set_up
 
@@ -86,6 +88,7 @@ class LocalProvider(Provider):
 
     backends: Face
     primitives: Face
+    order = ORDER
     rebuilds_alike = True
 
     def owns(self, native: Any) -> bool:
@@ -175,6 +178,9 @@ class LocalProvider(Provider):
         """What came out of each circuit or PUB, as plain values by name, without the SDK."""
         result = _result(get, outcome)
         return self._of_result(result).data(result, outcome.get("volatile", {}))
+
+    def points(self, get: Get, job: Mapping[str, Any]) -> list[Points]:
+        return points.points(get, job)
 
     def text(self, get: Get, job: Mapping[str, Any]) -> list[str]:
         self._of_input(get, job)

@@ -4,8 +4,9 @@ Times and figures of the host stand in the metadata of each PUB's result, at pla
 metadata have such a field its value is taken out, and nil stays in its place. `spec/qiskit.md`, "PUBs and their results".
 """
 
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -13,7 +14,9 @@ from ...columns import floats, items
 from ...errors import BadInput, NotCanonical
 from ...values import Array, Link, Typed
 from ..base import Stage
+from ..limits import MOST
 from ..sdk import sdk
+from .readable import readable
 from .results import _SIMPLE, _VOLATILE
 from .values import from_plain, to_plain
 
@@ -57,31 +60,31 @@ def counts(value: Typed, index: int) -> dict[str, int]:
         raise BadInput(f"PUB {index}", "its result has no counts", "look at the data that it has")
     shape = _shape(registers[0])
     if shape:
-        place = 0 if len(shape) == 1 else (0,) * len(shape)
         raise BadInput(
             f"PUB {index}",
             f"it has values of the shape {shape}, and counts are those of one",
-            f"take `job.result()[{index}].join_data().get_counts({place})`",
+            f"take `job.data()[{index}]['counts']`, which has those of each",
         )
-    return _count(registers)
+    return _count(list(map(_shots, registers)), [item.value[0] for item in registers])
 
 
 def data(value: Typed, volatile: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What came out of each PUB, as plain values by name, without the SDK: arrays of an estimator, bits of a sampler.
 
-    Bits of one set of parameter values are {bit string: count}, and `counts` are all registers joined as `counts` does it;
-    else they are an array whose last axes are shots and bytes, the most significant first.
+    `counts` are of all registers joined as `counts` does it: {bit string: count} for one set of parameter values, for several
+    a list of them, nested as the values are. Bits of one set are {bit string: count} of each register; of several an array whose
+    last axes are shots and bytes, the most significant first.
     """
     if value.tag in _V1:
         content, metadata = _whole(value, volatile).value
         values = content.flat() if type(content) is Array else content
-        return [{_V1[value.tag]: item, "metadata": extra} for item, extra in zip(values, metadata, strict=True)]
+        return [{_V1[value.tag]: readable(item), "metadata": extra} for item, extra in zip(values, metadata, strict=True)]
     found = []
-    for place, result in enumerate(value.value[0]):
+    for result in value.value[0]:
         fields = dict(_fields(result))
         shown = {name: _shown(item) for name, item in fields.items()}
-        if fields and all(_is_bits(item) and not _shape(item) for item in fields.values()):
-            shown["counts"] = counts(value, place)
+        if fields and all(map(_is_bits, fields.values())) and (counted := _each(list(fields.values()))) is not None:
+            shown["counts"] = counted
         found.append(shown)
     return found
 
@@ -146,27 +149,42 @@ def _shape(bits) -> tuple[int, ...]:
 
 def _shown(item):
     if not _is_bits(item):
-        return item
-    return item.value[1] if _shape(item) else _count([item])
+        return readable(item)
+    return item.value[1] if _shape(item) else _count([_shots(item)], [item.value[0]])
 
 
-def _count(registers) -> dict[str, int]:
-    """How often each state was measured; the first register rightmost."""
-    sizes = [item.value[0] for item in registers][::-1]
+def _each(registers) -> Any:
+    """Counts of every set of parameter values, nested as those are; None where the registers do not say which belong together,
+    or there are more than anybody ran."""
+    shape = _shape(registers[0])
+    number = math.prod(shape)
+    if number > MOST or any(_shape(item) != shape for item in registers):
+        return None
+    shots, sizes = list(map(_shots, registers)), [item.value[0] for item in registers]
+    each = len(shots[0]) // (number or 1)
+    found: list = [_count([held[i * each : (i + 1) * each] for held in shots], sizes) for i in range(number)]
+    for axis in range(len(shape) - 1, 0, -1):
+        width = shape[axis]
+        found = [found[i * width : (i + 1) * width] for i in range(math.prod(shape[:axis]))]
+    return found if shape else found[0]
+
+
+def _count(shots, sizes: list[int]) -> dict[str, int]:
+    """How often each state was measured; the first register rightmost. `shots` are what each register of `sizes` bits held."""
     found: Counter[str] = Counter()
-    for shot, number in Counter(zip(*map(_shots, reversed(registers)), strict=True)).items():
+    for shot, number in Counter(zip(*reversed(shots), strict=True) if len(shots) > 1 else shots[0]).items():
         state = 0
-        for size, register in zip(sizes, shot, strict=True):
-            state = state << size | int.from_bytes(register, "big") & (1 << size) - 1
+        for size, held in zip(reversed(sizes), shot if len(shots) > 1 else (shot,), strict=True):
+            state = state << size | (held if type(held) is int else int.from_bytes(held, "big")) & (1 << size) - 1
         found[f"{state:b}".zfill(sum(sizes))] += number
     return dict(found)
 
 
-def _shots(bits) -> list[bytes]:
-    """What one register held after each shot."""
+def _shots(bits) -> Sequence[bytes] | bytes:
+    """What one register held after each shot, of all sets of parameter values: bytes, or a number where one holds it."""
     number, array = bits.value
-    shots, width = array.shape[-2:]
+    shots, width = math.prod(array.shape[:-1]), array.shape[-1]
     if not 0 <= number <= 8 * width:
         raise NotCanonical(f"shots of {number} bits in {width} bytes")
     held = bytes(array.data)
-    return [held[i * width : (i + 1) * width] for i in range(shots)]
+    return held if width == 1 else [held[i * width : (i + 1) * width] for i in range(shots)]

@@ -18,6 +18,7 @@ from ...columns import pack_counts, pack_memory, tally, unpack_counts, unpack_me
 from ...errors import BadInput, NotCanonical, NotEncodable
 from ...values import Array, Typed
 from ..limits import MOST_TEXT
+from .readable import readable
 from .values import Gap, from_plain, sdk, to_parts, to_plain
 
 _IDENTITY = ("date", "job_id", "qobj_id")
@@ -102,12 +103,38 @@ def counts(value: Mapping[str, Any], index: int, volatile: Mapping[str, Any]) ->
     packed = data.get("counts")
     if packed is None:
         raise BadInput(f"circuit {index}", "its result has no counts", "look at the data that it has")
-    header = {**value.get("common", {}).get("header", {}), **(experiment.get("header") or {})}
-    slots, registers = header.get("memory_slots"), header.get("creg_sizes")
     states = _counts(packed, data) if type(packed) is Typed else packed
+    names = _formatted(value, index, states)
+    return {names[state]: n for state, n in states.items()}
+
+
+def data(value: Mapping[str, Any], volatile: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What came out of each experiment by name, without the SDK: counts and memory as Qiskit's Result gives them, of quantum
+    states and operators their arrays."""
+    found = []
+    for index, experiment in enumerate(value["results"]):
+        shown = {}
+        for name, item in experiment.get("data", {}).items():
+            if name == "counts":
+                item = counts(value, index, volatile)
+            elif name == "memory" and type(item) is Typed and item.tag == "memory":
+                shots = unpack_memory(item)
+                names = _formatted(value, index, dict.fromkeys(shots))
+                item = [names[state] for state in shots]
+            else:
+                item = readable(item)
+            shown[name] = item
+        found.append(shown)
+    return found
+
+
+def _formatted(value: Mapping[str, Any], index: int, states: Mapping[str, Any]) -> dict[str, str]:
+    """What each state of experiment `index` is written as. Raises BadInput where that would take too much."""
+    header = {**value.get("common", {}).get("header", {}), **(value["results"][index].get("header") or {})}
+    slots, registers = header.get("memory_slots"), header.get("creg_sizes")
     if slots and slots * len(states) > MOST_TEXT:
         raise BadInput(f"circuit {index}", f"its result has {len(states):,} states, and says that each has {slots:,} bits")
-    return {_format(state, slots, registers): n for state, n in states.items()}
+    return {state: _format(state, slots, registers) for state in states}
 
 
 def _format(state: str, slots: int | None, registers: list | None) -> str:
