@@ -71,7 +71,7 @@ def test_tag_gives_and_takes(lab):
     assert document(path, "tag", "g", "--remove", "paper") == {
         "schema": "qarchive/tag/1", "jobs": jobs[:2], "added": [], "removed": ["paper"]
     }  # fmt: skip
-    assert run(path, "list", "--limit", 1)[0].splitlines()[1].endswith("100         1  #\"b b\" #paper")
+    assert run(path, "list", "--limit", 1)[0].splitlines()[1].endswith('100         1  #"b b" #paper')
 
 
 def test_tag_says_what_is_missing(lab):

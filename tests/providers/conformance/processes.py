@@ -47,4 +47,4 @@ class AcrossProcesses:
         """)
         done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
         assert len(done.stdout.splitlines()) == 3
-        assert done.stdout.count(f"is not installed; run `pip install '{self.installed_by()}'`") == 3
+        assert done.stdout.count(f"is installed; run `pip install '{self.installed_by()}'`") == 3
