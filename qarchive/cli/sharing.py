@@ -22,7 +22,7 @@ _ORIGIN = 8  # digits shown of an archive's id
 
 
 @click.command()
-@click.argument("references", nargs=-1, metavar="REF", shell_complete=complete_reference)
+@click.argument("references", nargs=-1, metavar="[REF...]", shell_complete=complete_reference)
 @click.option("-o", "--output", "target", required=True, type=click.Path(), metavar="FILE", help="The bundle to write.")
 @click.option("--group", help="All jobs of this group.")
 @click.option("--tag", help="All jobs with this tag.")
