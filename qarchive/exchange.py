@@ -31,9 +31,10 @@ class Exchange(Library):
 
     # Sharing
 
-    def export(self, path: str | os.PathLike, references: Iterable[str] = (), *, group: str | None = None, tag: str | None = None,
-               provider: str | None = None, backend: str | None = None, status: str | None = None,
-               since: datetime | str | None = None, until: datetime | str | None = None,
+    def export(self, path: str | os.PathLike, references: Iterable[str] = (), *, provider: str | None = None,
+               backend: str | None = None, status: str | None = None, kind: str | None = None, tag: str | None = None,
+               group: str | None = None, name: str | None = None, since: datetime | str | None = None,
+               until: datetime | str | None = None,
                author: str | None = None, orcid: str | None = None, licence: str | None = None, thin: str | None = None,
                force: bool = False, progress: Progress | None = None) -> writing.Written:  # fmt: skip
         """Write jobs and groups into one file, a bundle, with all that they refer to.
@@ -45,9 +46,9 @@ class Exchange(Library):
         Unreachable.
         """
         self._recorder.settle()
-        query = {"group": group, "tag": tag, "provider": provider, "backend": backend, "status": status, "since": since,
-                 "until": until}  # fmt: skip
-        jobs, groups = choosing.chosen(self, references, {name: value for name, value in query.items() if value is not None})
+        query = {"provider": provider, "backend": backend, "status": status, "kind": kind, "tag": tag, "group": group,
+                 "name": name, "since": since, "until": until}  # fmt: skip
+        jobs, groups = choosing.chosen(self, references, {of: value for of, value in query.items() if value is not None})
         if thin is None:
             selection = select(self._store, jobs, groups, progress=progress)
         else:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .. import disk, model
+from .. import disk
 from ..archive import Archive
 from ..bundles import choosing
 from ..bundles.adopting import Taken
@@ -14,8 +14,8 @@ from ..bundles.writing import SUFFIX
 from ..errors import BadInput
 from ..values import Timestamp
 from . import output
+from .listing import filter_options
 from .naming import complete_reference
-from .reading import Moment, Status
 from .shell import json_option, opened
 
 _ORIGIN = 8  # digits shown of an archive's id
@@ -24,13 +24,7 @@ _ORIGIN = 8  # digits shown of an archive's id
 @click.command()
 @click.argument("references", nargs=-1, metavar="[REF...]", shell_complete=complete_reference)
 @click.option("-o", "--output", "target", required=True, type=click.Path(), metavar="FILE", help="The bundle to write.")
-@click.option("--group", help="All jobs of this group.")
-@click.option("--tag", help="All jobs with this tag.")
-@click.option("--provider", help="All jobs of this provider, such as aer.")
-@click.option("--backend", help="All jobs on the backend of this name.")
-@click.option("--status", type=Status(model.STATUSES), metavar="STATUS", help="All jobs in this state, such as DONE.")
-@click.option("--since", type=Moment(), help="All jobs made at this time or later: 2026-11-21, or 7d (ago; m h d w).")
-@click.option("--until", type=Moment(), help="All jobs made before this time.")
+@filter_options
 @click.option("--all", "everything", is_flag=True, help="The whole archive.")
 @click.option("--author", metavar="NAME", help='"Family, Given", said in the bundle. Default: the setting.')
 @click.option("--orcid", metavar="ORCID", help="The first author's. Default: the setting.")
@@ -45,7 +39,7 @@ def export(where: str | None, references: tuple[str, ...], target: str, everythi
            **filters: Any) -> None:  # fmt: skip
     """Write jobs into one file that anybody can read.
 
-    REF is a job, or a group by its name; the options choose more jobs, those for which all of them hold. All that the jobs
+    REF... are jobs, or groups by name; the options choose more jobs, those for which all of them hold. All that the jobs
     refer to goes along; removed jobs do not. Nothing is written where a credential is found. Whoever gets the file reads it with
     `qarchive --archive FILE list`, or takes it in with `qarchive import FILE`.
 
