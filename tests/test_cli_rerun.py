@@ -285,3 +285,13 @@ def test_a_job_is_sent_to_a_device_of_its_cloud(tmp_path, monkeypatch):
             f"qarchive: job {child.id[:12]} was sent; `qarchive sync` brings its result, and "
             f"`qarchive diff {job.id[:12]} {child.id[:12]}` compares them"
         )
+
+
+def test_what_a_fake_device_ran_whatever_its_gates_it_runs_again(archive):
+    job = ran(archive, archive.wrap(FakeManilaV2()).run(ghz(), shots=100, seed_simulator=3))  # h is none of its gates
+    again = job.rerun(FakeManilaV2())
+    again.wait()
+    assert (again.status, again.record["input"]) == ("DONE", job.record["input"])
+    with pytest.raises(BadInput) as caught:
+        job.rerun(FakeLimaV2())
+    assert str(caught.value) == NOT_FOR_LIMA

@@ -47,6 +47,8 @@ def compiled(get: Get, job: Mapping[str, Any], snapshot: Mapping[str, Any], call
         return call
     if _device_name(str(device.name)) == _device_name(job["backend"]) and _takes(device, circuits):
         return call
+    if str(device.name) == job["backend"] and job["kind"] != "qpu":  # a fake backend ran them once, whatever gates they have
+        return call
     given = logical()
     if given is None and device_before:
         raise BadInput(
