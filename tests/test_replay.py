@@ -300,7 +300,7 @@ def test_it_is_told_what_answers(recorded):
     [
         ({"mode": "maybe"}, "mode='maybe': does not exist; it is only or missing"),
         ({"match": "name"}, "match='name': does not exist; it is exact or order"),
-        ({"since": "yesterday"}, "since='yesterday': is no time; give an aware datetime, or text such as 2026-11-21T08:00"),
+        ({"since": "yesterday"}, "since='yesterday': is no time; give an aware datetime, or text such as 2026-11-21T08:00 or 7d"),
     ],
 )
 def test_wrong_words_are_refused(recorded, options, said):
