@@ -86,7 +86,7 @@ def _said(value: Any, get: Get) -> str:
 
 def _typed(value: Typed, get: Get) -> str:
     """The name of its class with what was set in it."""
-    name = clean(value.tag.rpartition(".")[2])
+    name = clean(value.tag.rpartition(".")[2]) or "?"
     parts = value.value if type(value.value) in (list, tuple) else [value.value]
     inside = [_said(part, get) for part in parts if part is not None and part != []]
     return f"{name}({', '.join(inside)})" if inside else name

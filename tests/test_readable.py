@@ -1,7 +1,7 @@
 """Settings are said in few words that a person reads: what differs from defaults, and noise models by what is in them."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel, ReadoutError, depolarizing_error
@@ -53,6 +53,7 @@ plain = st.recursive(
 )  # fmt: skip
 
 
+@example(Typed("", None))
 @given(plain | st.lists(st.integers() | st.floats(), min_size=9, max_size=12))
 def test_any_value_is_said_on_one_line_that_a_terminal_does_not_obey(value):
     said = readable.said(value, none)
