@@ -1,5 +1,6 @@
 """Fixtures shared by the tests of the store. Helpers stand in `building.py` and `crashes.py`, beside this file."""
 
+import gc
 import os
 import signal
 import tempfile
@@ -21,6 +22,12 @@ settings.load_profile("qarchive")
 # A shell that starts us in the background has interrupts ignored, and processes that we interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """What was imported for all tests is not looked through for garbage again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
