@@ -354,7 +354,7 @@ class _Syncer:
     def _run(self) -> None:
         while True:
             due, store = self._queue.get()
-            time.sleep(max(0.0, due - time.monotonic()))
+            time.sleep(min(SHARED_SYNC_S, max(0.0, due - time.monotonic())))  # never longer, whatever a clock says
             store._dirty = False
             try:
                 store.flush()

@@ -80,6 +80,8 @@ def test_pearsons_statistic_is_that_of_scipy():
 @settings(max_examples=60)
 @given(counted, counted)
 @example({"00": 1}, {"00": 1000, "11": 1000})
+@example({"00": 15, "01": 15}, {"10": 1, "11": 15})  # of equally frequent states one is pooled: the same from both sides
+@example({"00": 11}, {"01": 1, "10": 11})
 def test_counts_are_compared_alike_from_both_sides(one, other):
     there, back = two_sample.counts(one, other, LEVEL), two_sample.counts(other, one, LEVEL)
     assert (there.verdict, there.freedom, there.pooled) == (back.verdict, back.freedom, back.pooled)

@@ -252,8 +252,8 @@ def _not_zero(value: float, tiny: float) -> float:
 def _cells(a, b, shots_a, shots_b) -> tuple[list[tuple[int, int]], tuple[int, int]]:
     """([(shots in a, shots in b) of each state that stands alone], the same of all others together)."""
     least = _least(shots_a, shots_b)
-    rows = ((a.get(state, 0), b.get(state, 0)) for state in {*a, *b})
-    kept = sorted((row for row in rows if sum(row) >= least), key=lambda row: (-sum(row), row))
+    rows = [(a.get(state, 0), b.get(state, 0)) for state in sorted({*a, *b})]  # so equally frequent ones are in one order
+    kept = sorted((row for row in rows if sum(row) >= least), key=sum, reverse=True)
     rare = [sum(side.values()) - sum(row[place] for row in kept) for place, side in enumerate((a, b))]
     if len(kept) > 1 and 0 < sum(rare) < least:  # too few even together: they go with the rarest state that stands alone
         rare = [number + more for number, more in zip(rare, kept.pop())]
