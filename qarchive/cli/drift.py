@@ -83,7 +83,8 @@ def _readings(archive: Archive, references: tuple[str, ...], limit: int) -> dict
 
 def _dated(readings: list[Reading]) -> str:
     """What their times are times of."""
-    return {(True,): "measured", (False,): "used"}.get(tuple({reading.measured for reading in readings}), "measured or used")
+    measured = [reading.measured for reading in readings]
+    return "measured" if all(measured) else "measured or used" if any(measured) else "used"
 
 
 def _series(readings: list[Reading], wanted: tuple[str, ...]) -> dict[str, tuple[str, list[float | None]]]:
